@@ -1,0 +1,36 @@
+# idgen: builds and installs the extension (PGXS), and runs everything there is
+# to run. `make demo` and `make test` install what they need on Debian.
+
+EXTENSION = idgen
+MODULE_big = idgen
+DATA = sql/idgen--0.1.0.sql
+
+CORE_SRCS = src/core/layout.cpp src/core/text.cpp src/core/clock.cpp src/core/lease.cpp
+REGISTRY_SRCS = src/registry/own_record.cpp src/registry/local_registry.cpp
+PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/layouts.cpp \
+	src/pg/issue.cpp src/pg/type.cpp src/pg/codec.cpp src/pg/views.cpp src/pg/worker.cpp
+SRCS = $(CORE_SRCS) $(REGISTRY_SRCS) $(PG_SRCS)
+OBJS = $(SRCS:.cpp=.o)
+
+# PostgreSQL 15 is the development baseline; PG_CONFIG=... chooses another.
+PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+# The server's headers are not ours to warn about: -isystem.
+PG_INCLUDE := $(if $(PGXS),$(shell $(PG_CONFIG) --includedir-server))
+PG_CPPFLAGS = -Iinclude -Isrc -isystem $(PG_INCLUDE)
+PG_CXXFLAGS = -std=c++20 -O2 -fvisibility=hidden -Wall -Wextra -Wpedantic -Wshadow -Werror \
+	-Wno-register -Wno-missing-field-initializers -MMD -MP
+SHLIB_LINK += -lstdc++ -lz
+# JIT has nothing to inline here, and PGXS can't pass our flags to it.
+override with_llvm = no
+EXTRA_CLEAN = $(SRCS:.cpp=.d) build
+
+ifneq ($(PGXS),)
+include $(PGXS)
+-include $(wildcard $(SRCS:.cpp=.d))
+else
+all install clean:
+	@echo 'PostgreSQL server headers are missing; "make demo" and "make test" install them,'
+	@echo 'or set PG_CONFIG to the pg_config of your server.' >&2; exit 1
+endif

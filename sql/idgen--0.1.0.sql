@@ -1,0 +1,303 @@
+\echo Use "CREATE EXTENSION idgen" to load this file. \quit
+
+-- Internals: the operators' functions, the catalogue of layouts.
+CREATE SCHEMA idgen_internal;
+COMMENT ON SCHEMA idgen_internal IS 'internals of the extension idgen';
+GRANT USAGE ON SCHEMA idgen_internal TO PUBLIC;
+
+------------------------------------------------------------------------------
+-- Type snowflakeid: 8 bytes by value; in and out as decimal, on the wire as int8
+
+CREATE TYPE snowflakeid;
+
+CREATE FUNCTION idgen_internal.snowflakeid_in(cstring) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflakeid_out(snowflakeid) RETURNS cstring
+    AS 'int8out' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflakeid_recv(internal) RETURNS snowflakeid
+    AS 'int8recv' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflakeid_send(snowflakeid) RETURNS bytea
+    AS 'int8send' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE snowflakeid (
+    INPUT = idgen_internal.snowflakeid_in,
+    OUTPUT = idgen_internal.snowflakeid_out,
+    RECEIVE = idgen_internal.snowflakeid_recv,
+    SEND = idgen_internal.snowflakeid_send,
+    LIKE = bigint,
+    CATEGORY = 'N',
+    PREFERRED = false
+);
+COMMENT ON TYPE snowflakeid IS '64-bit ID: time, node and sequence in one number';
+
+-- Casts. None is implicit: with one, bigint < timestamptz would become legal.
+CREATE CAST (snowflakeid AS bigint) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (bigint AS snowflakeid) WITHOUT FUNCTION AS ASSIGNMENT;
+
+CREATE FUNCTION idgen_internal.from_int4(integer) RETURNS snowflakeid
+    AS 'int48' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.from_numeric(numeric) RETURNS snowflakeid
+    AS 'numeric_int8' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE CAST (integer AS snowflakeid) WITH FUNCTION idgen_internal.from_int4(integer) AS ASSIGNMENT;
+CREATE CAST (numeric AS snowflakeid) WITH FUNCTION idgen_internal.from_numeric(numeric) AS ASSIGNMENT;
+
+------------------------------------------------------------------------------
+-- Comparison: int8's own functions under operators of this type. The families
+-- also hold bigint, so that a driver's parameter uses the index. Their
+-- (bigint, bigint) members are operators of our own, off the search path: the
+-- planner derives equalities within a family, and sharing pg_catalog's would
+-- change the plans of every bigint table in the database.
+
+DO $make$
+DECLARE
+    l text;
+    r text;
+    s text;
+    op record;
+BEGIN
+    FOR l, r IN
+        SELECT a, b
+        FROM unnest(ARRAY['snowflakeid', 'bigint']) AS a,
+             unnest(ARRAY['snowflakeid', 'bigint']) AS b
+    LOOP
+        s := CASE WHEN l = 'bigint' AND r = 'bigint' THEN 'idgen_internal' ELSE '@extschema@' END;
+        FOR op IN
+            SELECT * FROM (VALUES
+                ('=',  'eq', 'int8eq', '=',  '<>', 'eqsel', 'eqjoinsel'),
+                ('<>', 'ne', 'int8ne', '<>', '=',  'neqsel', 'neqjoinsel'),
+                ('<',  'lt', 'int8lt', '>',  '>=', 'scalarltsel', 'scalarltjoinsel'),
+                ('<=', 'le', 'int8le', '>=', '>',  'scalarlesel', 'scalarlejoinsel'),
+                ('>',  'gt', 'int8gt', '<',  '<=', 'scalargtsel', 'scalargtjoinsel'),
+                ('>=', 'ge', 'int8ge', '<=', '<',  'scalargesel', 'scalargejoinsel'))
+                AS o (symbol, name, source, commutator, negator, sel, joinsel)
+        LOOP
+            EXECUTE format(
+                'CREATE FUNCTION idgen_internal.%I(%s, %s) RETURNS boolean AS %L '
+                'LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                op.name, l, r, op.source);
+            EXECUTE format('COMMENT ON FUNCTION idgen_internal.%I(%s, %s) IS %L',
+                op.name, l, r, 'implementation of ' || op.symbol || ' operator');
+            EXECUTE format(
+                'CREATE OPERATOR %s.%s (LEFTARG = %s, RIGHTARG = %s, '
+                'FUNCTION = idgen_internal.%I, COMMUTATOR = OPERATOR(%s.%s), '
+                'NEGATOR = OPERATOR(%s.%s), RESTRICT = %s, JOIN = %s%s)',
+                s, op.symbol, l, r, op.name, s, op.commutator, s, op.negator, op.sel, op.joinsel,
+                CASE op.name WHEN 'eq' THEN ', HASHES, MERGES' ELSE '' END);
+            EXECUTE format('COMMENT ON OPERATOR %s.%s (%s, %s) IS %L', s, op.symbol, l, r,
+                CASE op.name
+                    WHEN 'eq' THEN 'equal' WHEN 'ne' THEN 'not equal'
+                    WHEN 'lt' THEN 'less than' WHEN 'le' THEN 'less than or equal'
+                    WHEN 'gt' THEN 'greater than' ELSE 'greater than or equal' END);
+        END LOOP;
+        EXECUTE format(
+            'CREATE FUNCTION idgen_internal.cmp(%s, %s) RETURNS integer AS ''btint8cmp'' '
+            'LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', l, r);
+    END LOOP;
+END
+$make$;
+
+CREATE FUNCTION idgen_internal.hash(snowflakeid) RETURNS integer
+    AS 'hashint8' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.hash_extended(snowflakeid, bigint) RETURNS bigint
+    AS 'hashint8extended' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE OPERATOR FAMILY snowflakeid_ops USING btree;
+CREATE OPERATOR CLASS snowflakeid_ops DEFAULT FOR TYPE snowflakeid USING btree FAMILY snowflakeid_ops AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+    FUNCTION 1 idgen_internal.cmp(snowflakeid, snowflakeid),
+    FUNCTION 2 (snowflakeid, snowflakeid) btint8sortsupport(internal),
+    FUNCTION 4 (snowflakeid, snowflakeid) btequalimage(oid);
+ALTER OPERATOR FAMILY snowflakeid_ops USING btree ADD
+    OPERATOR 1 < (snowflakeid, bigint), OPERATOR 2 <= (snowflakeid, bigint),
+    OPERATOR 3 = (snowflakeid, bigint), OPERATOR 4 >= (snowflakeid, bigint),
+    OPERATOR 5 > (snowflakeid, bigint),
+    FUNCTION 1 (snowflakeid, bigint) idgen_internal.cmp(snowflakeid, bigint),
+    OPERATOR 1 < (bigint, snowflakeid), OPERATOR 2 <= (bigint, snowflakeid),
+    OPERATOR 3 = (bigint, snowflakeid), OPERATOR 4 >= (bigint, snowflakeid),
+    OPERATOR 5 > (bigint, snowflakeid),
+    FUNCTION 1 (bigint, snowflakeid) idgen_internal.cmp(bigint, snowflakeid),
+    OPERATOR 1 idgen_internal.< (bigint, bigint), OPERATOR 2 idgen_internal.<= (bigint, bigint),
+    OPERATOR 3 idgen_internal.= (bigint, bigint), OPERATOR 4 idgen_internal.>= (bigint, bigint),
+    OPERATOR 5 idgen_internal.> (bigint, bigint),
+    FUNCTION 1 (bigint, bigint) idgen_internal.cmp(bigint, bigint),
+    FUNCTION 2 (bigint, bigint) btint8sortsupport(internal),
+    FUNCTION 4 (bigint, bigint) btequalimage(oid);
+
+CREATE OPERATOR FAMILY snowflakeid_ops USING hash;
+CREATE OPERATOR CLASS snowflakeid_ops DEFAULT FOR TYPE snowflakeid USING hash FAMILY snowflakeid_ops AS
+    OPERATOR 1 =,
+    FUNCTION 1 idgen_internal.hash(snowflakeid),
+    FUNCTION 2 idgen_internal.hash_extended(snowflakeid, bigint);
+ALTER OPERATOR FAMILY snowflakeid_ops USING hash ADD
+    OPERATOR 1 = (snowflakeid, bigint),
+    OPERATOR 1 = (bigint, snowflakeid),
+    OPERATOR 1 idgen_internal.= (bigint, bigint),
+    FUNCTION 1 (bigint, bigint) hashint8(bigint),
+    FUNCTION 2 (bigint, bigint) hashint8extended(bigint, bigint);
+
+------------------------------------------------------------------------------
+-- Layouts: this database's own and other people's, by name. Append-only.
+
+CREATE TABLE idgen_internal.layout (
+    name name PRIMARY KEY,
+    definition text NOT NULL,
+    epoch text NOT NULL,
+    note text,
+    kind "char" NOT NULL DEFAULT 'u' CHECK (kind IN ('f', 'r', 'p', 'u'))
+);
+COMMENT ON TABLE idgen_internal.layout IS 'layouts by name: this database''s own (idgen) and others for decoding';
+COMMENT ON COLUMN idgen_internal.layout.definition IS 'fields from the most significant bit, widths in bits, length of a tick';
+COMMENT ON COLUMN idgen_internal.layout.epoch IS 'the time that IDs count from, UTC';
+COMMENT ON COLUMN idgen_internal.layout.kind IS 'f: own, made by CREATE EXTENSION; r: own, restored from a dump; p: preset; u: added by a user';
+
+CREATE FUNCTION idgen_internal.layout_guard() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'idgen_layout_guard' LANGUAGE C;
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.layout
+    FOR EACH ROW EXECUTE FUNCTION idgen_internal.layout_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON idgen_internal.layout
+    FOR EACH STATEMENT EXECUTE FUNCTION idgen_internal.layout_guard();
+
+CREATE FUNCTION idgen_internal.configured_layout(OUT definition text, OUT epoch text) RETURNS record
+    AS 'MODULE_PATHNAME', 'idgen_configured_layout' LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION idgen_internal.configured_layout() FROM PUBLIC;
+
+INSERT INTO idgen_internal.layout (name, definition, epoch, note, kind)
+    SELECT 'idgen', definition, epoch, 'this database''s own layout', 'f'
+    FROM idgen_internal.configured_layout();
+INSERT INTO idgen_internal.layout (name, definition, epoch, note, kind) VALUES
+    ('twitter', 'sign:1 time:41 region:5 shard:5 sequence:12 tick:1ms', '1288834974657',
+     'region is the datacenter, shard the worker', 'p'),
+    ('discord', 'time:42 region:5 shard:5 sequence:12 tick:1ms', '1420070400000',
+     'region is the worker, shard the process', 'p'),
+    ('instagram', 'time:41 shard:13 sequence:10 tick:1ms', '1314220021721',
+     'shard is the logical shard; known to the day', 'p');
+
+SELECT pg_catalog.pg_extension_config_dump('idgen_internal.layout', 'WHERE kind <> ''p''');
+GRANT SELECT ON idgen_internal.layout TO PUBLIC;
+
+CREATE VIEW snowflake_layouts AS
+    SELECT name, definition, epoch, note FROM idgen_internal.layout;
+COMMENT ON VIEW snowflake_layouts IS 'layouts that snowflake_decode() and others take by name; "idgen" is this database''s own';
+GRANT SELECT ON snowflake_layouts TO PUBLIC;
+
+------------------------------------------------------------------------------
+-- Issuing
+
+CREATE FUNCTION snowflake_nextval() RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_nextval' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_nextval() IS 'next ID: unique, greater than every ID issued before on this instance';
+
+CREATE FUNCTION idgen_internal.batch_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'idgen_batch_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_batch(n integer) RETURNS SETOF snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    ROWS 1000 SUPPORT idgen_internal.batch_support;
+COMMENT ON FUNCTION snowflake_batch(integer) IS 'n IDs in ascending order, from 1 to idgen.max_batch';
+
+------------------------------------------------------------------------------
+-- Decoding and encoding
+
+DO $make$
+DECLARE
+    f record;
+    a record;
+BEGIN
+    -- By ID: snowflake_decode(id [, layout]) and the accessors of one field.
+    FOR f IN
+        SELECT * FROM (VALUES
+            ('snowflake_decode',
+             ', OUT ts timestamptz, OUT node integer, OUT region integer, OUT shard integer, '
+             'OUT sequence integer, OUT layout text',
+             'record', 'idgen_decode', 10, 'the fields of an ID; NULL where its layout lacks one'),
+            ('snowflake_timestamp', '', 'timestamptz', 'idgen_timestamp', 1, 'the time of an ID'),
+            ('snowflake_node', '', 'integer', 'idgen_node', 1, 'the node of an ID: region and shard together'),
+            ('snowflake_region', '', 'integer', 'idgen_region', 1, 'the region of an ID'),
+            ('snowflake_shard', '', 'integer', 'idgen_shard', 1, 'the shard of an ID'),
+            ('snowflake_sequence', '', 'integer', 'idgen_sequence', 1, 'the sequence of an ID'))
+            AS v (name, columns, result, source, cost, note)
+    LOOP
+        FOR a IN
+            SELECT t.type, l.args, l.types
+            FROM unnest(ARRAY['snowflakeid', 'bigint', 'text']) AS t (type),
+                 (VALUES ('', ''), (', layout_name text', ', text')) AS l (args, types)
+            WHERE t.type <> 'text' OR f.name = 'snowflake_decode'
+        LOOP
+            EXECUTE format(
+                'CREATE FUNCTION %I(id %s%s%s) RETURNS %s AS ''MODULE_PATHNAME'', %L '
+                'LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST %s',
+                f.name, a.type, a.args, f.columns, f.result,
+                f.source || CASE a.type WHEN 'text' THEN '_text' ELSE '' END, f.cost);
+            EXECUTE format('COMMENT ON FUNCTION %I(%s%s) IS %L', f.name, a.type, a.types, f.note
+                || CASE a.type WHEN 'text' THEN ' (decimal, base32 or base62)' ELSE '' END
+                || CASE a.types WHEN '' THEN '' ELSE ', in a named layout' END);
+        END LOOP;
+    END LOOP;
+END
+$make$;
+
+CREATE FUNCTION snowflake_encode(ts timestamptz, node integer, sequence integer) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_encode' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_encode(ts timestamptz, node integer, sequence integer, layout_name text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_encode' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_encode(timestamptz, integer, integer) IS 'the ID with these fields; uniqueness is the caller''s';
+COMMENT ON FUNCTION snowflake_encode(timestamptz, integer, integer, text) IS 'the ID with these fields, in a named layout; uniqueness is the caller''s';
+
+CREATE FUNCTION snowflake_node_of(region integer, shard integer) RETURNS integer
+    AS 'MODULE_PATHNAME', 'idgen_node_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_node_of(region integer, shard integer, layout_name text) RETURNS integer
+    AS 'MODULE_PATHNAME', 'idgen_node_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_node_of(integer, integer) IS 'the node number of a region and a shard';
+COMMENT ON FUNCTION snowflake_node_of(integer, integer, text) IS 'the node number of a region and a shard, in a named layout';
+
+CREATE FUNCTION snowflake_min(ts timestamptz) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_min' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_min(ts timestamptz, layout_name text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_min' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_min(timestamptz) IS 'the smallest ID whose time is not before ts';
+COMMENT ON FUNCTION snowflake_min(timestamptz, text) IS 'the smallest ID whose time is not before ts, in a named layout';
+
+CREATE FUNCTION snowflake_to_base32(id snowflakeid) RETURNS text
+    AS 'MODULE_PATHNAME', 'idgen_to_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_from_base32(text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_from_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_to_base62(id snowflakeid) RETURNS text
+    AS 'MODULE_PATHNAME', 'idgen_to_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_from_base62(text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_from_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_to_base32(snowflakeid) IS 'the ID in Crockford''s base32, 13 characters; sorts as the ID does';
+COMMENT ON FUNCTION snowflake_from_base32(text) IS 'the ID of 13 characters of Crockford''s base32, either case';
+COMMENT ON FUNCTION snowflake_to_base62(snowflakeid) IS 'the ID in base62, 11 characters; sorts as the ID does in the C collation';
+COMMENT ON FUNCTION snowflake_from_base62(text) IS 'the ID of 11 characters of base62';
+
+------------------------------------------------------------------------------
+-- State and statistics, for pg_monitor
+
+CREATE FUNCTION idgen_internal.instance(
+    OUT state text, OUT state_since timestamptz,
+    OUT node bigint, OUT region bigint, OUT shard bigint, OUT lanes bigint,
+    OUT issuing_time timestamptz, OUT floor timestamptz, OUT ceiling timestamptz,
+    OUT window_left interval,
+    OUT clock_state text, OUT clock_skew interval, OUT incarnation uuid, OUT registry text,
+    OUT worker_pid integer, OUT last_error text, OUT last_error_at timestamptz,
+    OUT layout text, OUT epoch timestamptz)
+    RETURNS record
+    AS 'MODULE_PATHNAME', 'idgen_instance' LANGUAGE C VOLATILE PARALLEL SAFE;
+CREATE VIEW snowflake_instance AS
+    SELECT i.* FROM idgen_internal.instance() AS i WHERE i.state IS NOT NULL;
+COMMENT ON VIEW snowflake_instance IS 'the node this instance holds and its state; empty if idgen is not preloaded';
+
+CREATE FUNCTION idgen_internal.stats(
+    OUT scope text, OUT ids bigint, OUT calls bigint, OUT batches bigint,
+    OUT waits_clock bigint, OUT waits_ceiling bigint, OUT waits_node bigint,
+    OUT wait_time interval)
+    RETURNS record
+    AS 'MODULE_PATHNAME', 'idgen_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
+CREATE VIEW snowflake_stats AS
+    SELECT s.* FROM idgen_internal.stats() AS s WHERE s.scope IS NOT NULL;
+COMMENT ON VIEW snowflake_stats IS 'IDs issued, calls and waits since shared memory was initialised';
+
+REVOKE ALL ON FUNCTION idgen_internal.instance() FROM PUBLIC;
+REVOKE ALL ON FUNCTION idgen_internal.stats() FROM PUBLIC;
+REVOKE ALL ON snowflake_instance, snowflake_stats FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION idgen_internal.instance(), idgen_internal.stats() TO pg_monitor;
+GRANT SELECT ON snowflake_instance, snowflake_stats TO pg_monitor;

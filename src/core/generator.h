@@ -1,0 +1,166 @@
+// The generator: one word, one compare-and-swap.
+//
+// A scope's whole state is one 64-bit word, the last ID issued. decide() is the
+// arithmetic, free of any memory or clock: the server, the threaded tests and
+// the exhaustive model of the words all run this very function. try_issue()
+// adds the loads and the compare-and-swap in the one order that is right.
+//
+//   U1  `last` never decreases, and only a successful CAS issues.
+//   U2  an ID's tick is at or above the floor and below the ceiling of the
+//       grant it was issued under.
+//
+// The floor is not part of the grant: the worker raises the word to the last ID
+// below it before it publishes (raise_word), so that "greater than `last`"
+// implies "at or above the floor".
+
+#ifndef IDGEN_CORE_GENERATOR_H
+#define IDGEN_CORE_GENERATOR_H
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/grant.h"
+
+namespace idgen {
+
+// The nodes of a grant as one block of bits below the time. Node bits sit above
+// sequence bits, so an aligned block of 2^j nodes counts as one node with a
+// sequence j bits wider: all IDs of the block, in ascending order, have the
+// consecutive indexes tick * 2^width + offset.
+struct Block {
+  unsigned time_shift = 0;
+  unsigned width = 0;      // sequence bits + log2 of the lanes
+  std::uint64_t base = 0;  // the lowest node, in place
+
+  constexpr Block(const IssueLayout &layout, const Grant &grant) noexcept
+      : time_shift(layout.time_shift()),
+        width(unsigned{layout.sequence_width} + grant.log2_lanes),
+        base(std::uint64_t{grant.node} << layout.sequence_width) {}
+
+  constexpr std::uint64_t max_offset() const noexcept { return (std::uint64_t{1} << width) - 1; }
+  constexpr std::uint64_t id_at(std::uint64_t index) const noexcept {
+    return (index >> width) << time_shift | (base + (index & max_offset()));
+  }
+  // The index of the smallest ID of this block that is greater than `old`.
+  constexpr std::uint64_t index_after(std::uint64_t old) const noexcept {
+    const std::uint64_t tick = old >> time_shift;
+    const std::uint64_t low = old & ((std::uint64_t{1} << time_shift) - 1);
+    if (low < base) return tick << width;
+    const std::uint64_t offset = low - base;
+    return offset < max_offset() ? (tick << width) + offset + 1 : (tick + 1) << width;
+  }
+};
+
+enum class Verdict : std::uint8_t {
+  issued,    // [first, last] are the caller's
+  not_held,  // the grant's state is not `active`; see `grant_state`
+  lead,      // issuing has run as far ahead of the clock as it may: wait
+  ceiling,   // the clock has reached the durable ceiling: wait for the worker
+  end,       // the time field has no tick left
+};
+
+// A run of IDs of one block. Its IDs are block.id_at(first_index + 0, 1, ...).
+struct Decision {
+  Verdict verdict = Verdict::not_held;
+  GrantState grant_state = GrantState::acquiring;
+  std::uint64_t first_index = 0;
+  std::uint64_t count = 0;
+  std::uint64_t first = 0;       // the run's first ID
+  std::uint64_t last = 0;        // and its last: the word's next value
+  std::uint64_t wait_ticks = 0;  // `lead`: until `first` may be issued
+};
+
+// What `n` IDs asked for at `now` would be, given the last ID and the grant.
+//
+// n         at least 1; the run may come out shorter, never empty
+// max_lead  how many ticks issuing may run ahead of `now`; a request for more
+//           than one ID stops at half of it, so that single callers always find
+//           room
+constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const Grant &grant,
+                          std::uint64_t now, std::uint64_t n, std::uint64_t max_lead) noexcept {
+  Decision decision;
+  decision.grant_state = grant.state;
+  if (grant.state != GrantState::active) return decision;
+
+  // first = the smallest ID of this node that is > last and whose tick is >= now
+  const Block block(layout, grant);
+  std::uint64_t first = block.index_after(last);
+  if (first >> block.width < now) first = now << block.width;
+
+  // limit = min(now + max_lead, ceiling - 1)
+  const std::uint64_t lead_limit = now + (n > 1 ? max_lead / 2 : max_lead);
+  const std::uint64_t first_tick = first >> block.width;
+  if (first_tick >= grant.ceiling) {
+    decision.verdict = grant.ceiling >= layout.max_ceiling() ? Verdict::end : Verdict::ceiling;
+    if (first_tick > lead_limit) decision.wait_ticks = first_tick - lead_limit;
+    return decision;
+  }
+  if (first_tick > lead_limit) {
+    decision.verdict = Verdict::lead;
+    decision.wait_ticks = first_tick - lead_limit;
+    return decision;
+  }
+  const std::uint64_t limit = lead_limit < grant.ceiling ? lead_limit : grant.ceiling - 1;
+
+  // last' = the n-th ID from first, cut at limit
+  const std::uint64_t room = (limit << block.width | block.max_offset()) - first + 1;
+  decision.verdict = Verdict::issued;
+  decision.first_index = first;
+  decision.count = n < room ? n : room;
+  decision.first = block.id_at(first);
+  decision.last = block.id_at(first + decision.count - 1);
+  return decision;
+}
+
+// The three words of shared memory that issuing reads. In the server they lie
+// in shared memory, in tests anywhere.
+struct IssueWords {
+  std::atomic<std::uint64_t> &last;
+  const std::atomic<std::uint64_t> &grant;
+  const std::atomic<std::int64_t> &clock_offset;  // ns from CLOCK_MONOTONIC to ns since the epoch
+};
+
+// The block of the grant a decision was made under travels with it, so that the
+// run's IDs can be told after the grant has changed.
+struct Issued {
+  Decision decision;
+  Block block;
+};
+
+// One attempt: issues at once or says why not; never waits. `monotonic_ns` is
+// called once per try.
+//
+// The order of the loads is part of the proof (hole): the word first, then the
+// grant, then the clock, and all three again after a lost CAS. A grant read
+// before the word could be an old one whose node has been given up, while the
+// word has moved on: the CAS would succeed and issue from a window that is no
+// longer ours. test/model shows each other order repeating an ID.
+template <typename Monotonic>
+Issued try_issue(const IssueWords &words, const IssueLayout &layout, std::uint64_t n,
+                 std::uint64_t max_lead, Monotonic &&monotonic_ns) noexcept {
+  for (;;) {
+    std::uint64_t last = words.last.load(std::memory_order_acquire);
+    const Grant grant = unpack(layout, words.grant.load(std::memory_order_acquire));
+    const std::int64_t offset = words.clock_offset.load(std::memory_order_acquire);
+    const std::uint64_t now = layout.tick_of(monotonic_ns() + offset);
+    const Decision decision = decide(layout, last, grant, now, n, max_lead);
+    if (decision.verdict != Verdict::issued ||
+        words.last.compare_exchange_strong(last, decision.last, std::memory_order_acq_rel,
+                                           std::memory_order_relaxed)) {
+      return {decision, Block(layout, grant)};
+    }
+  }
+}
+
+// Raises a word to at least `floor_word` (CAS-max). Worker only, under a
+// withdrawn grant. Keeps U1: never lowers.
+inline void raise_word(std::atomic<std::uint64_t> &last, std::uint64_t floor_word) noexcept {
+  std::uint64_t old = last.load(std::memory_order_acquire);
+  while (old < floor_word && !last.compare_exchange_weak(old, floor_word, std::memory_order_acq_rel,
+                                                         std::memory_order_acquire)) {
+  }
+}
+
+}  // namespace idgen
+
+#endif  // IDGEN_CORE_GENERATOR_H

@@ -1,0 +1,57 @@
+#include "core/lease.h"
+
+#include <algorithm>
+
+namespace idgen {
+
+std::uint64_t Lease::window_ticks(std::int64_t now, std::int64_t window) const noexcept {
+  const std::int64_t span = std::min(window, std::max(now - started_, kFirstWindow));
+  return std::max(kMinWindowTicks, layout_.ticks_covering(span));
+}
+
+Lease::Step Lease::next(std::int64_t now, std::uint64_t issuing_tick,
+                        std::int64_t window) noexcept {
+  if (in_flight_ || now < retry_at_) return {};
+  const std::uint64_t ticks = window_ticks(now, window);
+  if (!held_) {
+    in_flight_ = true;
+    return {Ask::acquire, ticks, 0};
+  }
+  const std::uint64_t left = ceiling_ > issuing_tick ? ceiling_ - issuing_tick : 0;
+  const std::uint64_t wanted = std::min(issuing_tick + ticks, layout_.max_ceiling());
+  if (left > ticks / 2 || wanted <= ceiling_) return {};
+  in_flight_ = true;
+  return {Ask::extend, ticks, wanted};
+}
+
+void Lease::acknowledged(std::uint64_t ceiling) noexcept {
+  in_flight_ = false;
+  held_ = true;
+  ceiling_ = std::max(ceiling_, ceiling);
+  retry_at_ = 0;
+  retry_pause_ = 0;
+}
+
+void Lease::failed(std::int64_t now) noexcept {
+  in_flight_ = false;
+  retry_pause_ = retry_pause_ == 0 ? kFirstRetry : std::min(2 * retry_pause_, kLastRetry);
+  retry_at_ = now + retry_pause_;
+}
+
+void Lease::resume(std::uint64_t ceiling) noexcept {
+  in_flight_ = false;
+  held_ = true;
+  ceiling_ = ceiling;
+}
+
+std::int64_t Lease::wake_at(std::int64_t now, std::uint64_t issuing_tick,
+                            std::int64_t window) const noexcept {
+  if (now < retry_at_) return retry_at_;
+  if (!held_) return now;
+  const std::uint64_t half = window_ticks(now, window) / 2;
+  const std::uint64_t left = ceiling_ > issuing_tick ? ceiling_ - issuing_tick : 0;
+  if (left <= half) return now;
+  return now + static_cast<std::int64_t>(left - half) * layout_.tick_ns;
+}
+
+}  // namespace idgen

@@ -1,0 +1,82 @@
+// The lease: when to ask the registry for what, so that a durable ceiling is
+// always ahead of issuing time.
+//
+// A pure state machine. The worker asks next() what to do, carries it out
+// through the registry, and tells the outcome. Ticks are the layout's; times
+// are nanoseconds of CLOCK_MONOTONIC.
+//
+//   U3  ceiling() only ever takes values that acknowledged() was given.
+//   U4  nothing here asks for a ceiling below one already acknowledged.
+
+#ifndef IDGEN_CORE_LEASE_H
+#define IDGEN_CORE_LEASE_H
+
+#include <cstdint>
+
+#include "core/grant.h"
+
+namespace idgen {
+
+// A window shorter than this many ticks can't be renewed at half time.
+inline constexpr std::uint64_t kMinWindowTicks = 4;
+
+class Lease {
+ public:
+  enum class Ask : std::uint8_t { nothing, acquire, extend };
+
+  struct Step {
+    Ask ask = Ask::nothing;
+    std::uint64_t ticks = 0;    // acquire: how far above the floor the ceiling should lie
+    std::uint64_t ceiling = 0;  // extend: the ceiling wanted
+  };
+
+  static constexpr std::int64_t kFirstWindow = 200'000'000;
+  static constexpr std::int64_t kFirstRetry = 50'000'000;
+  static constexpr std::int64_t kLastRetry = 500'000'000;
+
+  // `started`: when this incarnation began. Soon after a start windows are
+  // short, min(window, uptime) but at least kFirstWindow: a new start begins at
+  // the old ceiling, so that full windows would let repeated crashes carry
+  // issuing time away from the wall clock (hole).
+  Lease(const IssueLayout &layout, std::int64_t started) noexcept
+      : layout_(layout), started_(started) {}
+
+  // What to do now. One request is in flight at a time: `nothing` until its
+  // outcome is told.
+  Step next(std::int64_t now, std::uint64_t issuing_tick, std::int64_t window) noexcept;
+
+  // The outcome of the request in flight: durably written, with this ceiling.
+  void acknowledged(std::uint64_t ceiling) noexcept;
+  // Or not, or not known: asked again after a pause that doubles up to
+  // kLastRetry.
+  void failed(std::int64_t now) noexcept;
+
+  // Goes on with a ceiling that was published before (a restarted worker).
+  void resume(std::uint64_t ceiling) noexcept;
+  // The node is to be acquired afresh; the next step asks for that.
+  void restart() noexcept { held_ = false; }
+
+  bool held() const noexcept { return held_; }
+  bool waiting() const noexcept { return in_flight_; }
+  std::uint64_t ceiling() const noexcept { return ceiling_; }
+
+  // When next() may have something to do, if issuing time goes on as the
+  // monotonic clock does.
+  std::int64_t wake_at(std::int64_t now, std::uint64_t issuing_tick,
+                       std::int64_t window) const noexcept;
+
+ private:
+  std::uint64_t window_ticks(std::int64_t now, std::int64_t window) const noexcept;
+
+  IssueLayout layout_;
+  std::int64_t started_;
+  std::uint64_t ceiling_ = 0;
+  std::int64_t retry_at_ = 0;
+  std::int64_t retry_pause_ = 0;
+  bool held_ = false;
+  bool in_flight_ = false;
+};
+
+}  // namespace idgen
+
+#endif  // IDGEN_CORE_LEASE_H

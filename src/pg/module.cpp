@@ -1,0 +1,23 @@
+// The library's entry.
+
+#include "pg/layouts.h"
+#include "pg/prelude.h"
+#include "pg/settings.h"
+#include "pg/shmem.h"
+#include "pg/worker.h"
+
+#pragma GCC visibility push(default)
+extern "C" {
+PG_MODULE_MAGIC;
+void _PG_init(void);
+}
+#pragma GCC visibility pop
+
+void _PG_init(void) {
+  idgen::pg::watch_layouts();
+  // Loaded by a function call: decoding works, and nothing else is offered.
+  if (!process_shared_preload_libraries_in_progress) return;
+  idgen::pg::define_settings();
+  idgen::pg::install_shmem_hooks();
+  idgen::pg::register_worker();
+}

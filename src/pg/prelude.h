@@ -1,0 +1,64 @@
+// PostgreSQL's headers, the one way they are included: after the C++ standard
+// library's and our own, inside extern "C", with the names visible that the
+// server looks up in the library.
+
+#ifndef IDGEN_PG_PRELUDE_H
+#define IDGEN_PG_PRELUDE_H
+
+#pragma GCC visibility push(default)
+extern "C" {
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/condition_variable.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+}
+#pragma GCC visibility pop
+
+// Declares a function that SQL calls. The library hides its names by default,
+// and PostgreSQL 15's own macro doesn't lift that.
+#define IDGEN_SQL_FUNCTION(name)                                                                  \
+  extern "C" {                                                                                    \
+  __attribute__((visibility("default"))) Datum name(PG_FUNCTION_ARGS);                            \
+  __attribute__((visibility("default"))) const Pg_finfo_record *CppConcat(pg_finfo_, name)(void); \
+  PG_FUNCTION_INFO_V1(name);                                                                      \
+  }                                                                                               \
+  static_assert(true)
+
+#endif  // IDGEN_PG_PRELUDE_H

@@ -1,0 +1,249 @@
+#include "pg/settings.h"
+
+#include <climits>
+#include <cstring>
+#include <string_view>
+
+#include "core/lease.h"
+#include "pg/prelude.h"
+
+namespace idgen::pg {
+
+Layout instance_layout;
+IssueLayout issue_layout;
+int region = 0;
+char *registry = nullptr;
+int shard = -1;
+int window = 3000;
+int max_lead = 10;
+std::uint64_t max_lead_ticks = 10;
+int max_batch = 1000000;
+int clock_interval = 100;
+int max_clock_skew = 60000;
+int clock_confirm = 600000;
+int max_wait = 1000;
+
+namespace {
+
+char *layout_text = nullptr;
+char *epoch_text = nullptr;
+
+// True once instance_layout is fixed: from then on the settings that depend on
+// it are checked against it when they change.
+bool layout_is_fixed = false;
+
+bool refuse_layout(const LayoutParse &parsed) {
+  if (parsed.where.empty()) {
+    GUC_check_errdetail("%s", describe(parsed.fault));
+  } else {
+    GUC_check_errdetail("At \"%.*s\": %s", static_cast<int>(parsed.where.size()),
+                        parsed.where.data(), describe(parsed.fault));
+  }
+  GUC_check_errhint("Write it as in \"%s\".", kDefaultLayout.data());
+  return false;
+}
+
+bool check_layout(char **value, void **, GucSource) {
+  // Whether the epoch fits is checked when both are known.
+  LayoutParse parsed = parse_layout(*value, 0);
+  if (!parsed.ok()) return refuse_layout(parsed);
+  parsed.fault = is_issuable(parsed.layout);
+  return parsed.ok() || refuse_layout(parsed);
+}
+
+bool check_epoch(char **value, void **, GucSource) {
+  if (parse_epoch(*value).ok) return true;
+  GUC_check_errdetail(
+      "An epoch is a date and time in UTC from 1970 on, as in \"%s\", or milliseconds of Unix "
+      "time.",
+      kDefaultEpoch.data());
+  return false;
+}
+
+bool check_registry(char **value, void **, GucSource) {
+  if (strcmp(*value, "local") == 0) return true;
+  GUC_check_errdetail("The registry allowed is \"local\".");
+  return false;
+}
+
+bool window_fits(int ms) {
+  return issue_layout.ticks_covering(ms_to_ns(ms)) >= kMinWindowTicks;
+}
+
+bool check_window(int *value, void **, GucSource) {
+  if (!layout_is_fixed || window_fits(*value)) return true;
+  GUC_check_errdetail(
+      "A window must cover at least %d ticks of the layout, which are %lld us each.",
+      static_cast<int>(kMinWindowTicks), static_cast<long long>(instance_layout.tick_us));
+  return false;
+}
+
+bool shard_fits(int value) {
+  return value == -1 || instance_layout.shard.fits(static_cast<std::uint64_t>(value));
+}
+
+bool check_shard(int *value, void **, GucSource) {
+  if (!layout_is_fixed || shard_fits(*value)) return true;
+  GUC_check_errdetail("The layout has %d bits of shard: 0 to %d are allowed, or -1 for any.",
+                      instance_layout.shard.width, static_cast<int>(instance_layout.shard.max()));
+  return false;
+}
+
+void assign_max_lead(int value, void *) {
+  max_lead_ticks = issue_layout.ticks_covering(ms_to_ns(value));
+}
+
+struct IntSetting {
+  const char *name;
+  const char *what;
+  const char *more;
+  int *variable;
+  int default_value;
+  int min;
+  int max;
+  GucContext context;
+  int flags;
+  GucIntCheckHook check;
+  GucIntAssignHook assign;
+};
+
+constexpr int kHourMs = 3600 * 1000;
+
+const IntSetting int_settings[] = {
+    {"idgen.region", "Region part of this instance's node.",
+     "The node is region and shard together; the layout gives the widths.", &region, 0, 0, INT_MAX,
+     PGC_POSTMASTER, 0, nullptr, nullptr},
+    {"idgen.shard", "Shard part of this instance's node; -1 leaves it to the registry.",
+     "A pinned shard must not be pinned anywhere else.", &shard, -1, -1, INT_MAX, PGC_SIGHUP, 0,
+     check_shard, nullptr},
+    {"idgen.window", "How far ahead of issuing time the durable ceiling is set.",
+     "Issuing goes on for at least half of it when the registry can't be written.", &window, 3000,
+     10, kHourMs, PGC_SIGHUP, GUC_UNIT_MS, check_window, nullptr},
+    {"idgen.max_lead", "How far IDs may run ahead of the clock before callers wait.",
+     "Requests for several IDs stop at half of it.", &max_lead, 10, 1, 10000, PGC_SIGHUP,
+     GUC_UNIT_MS, nullptr, assign_max_lead},
+    {"idgen.max_batch", "Greatest number of IDs that one call of snowflake_batch may ask for.",
+     nullptr, &max_batch, 1000000, 1, INT_MAX, PGC_SIGHUP, 0, nullptr, nullptr},
+    {"idgen.clock_interval", "How often the worker samples the clock.", nullptr, &clock_interval,
+     100, 10, 10000, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr},
+    {"idgen.max_clock_skew",
+     "A wall clock further ahead of issuing time than this is not followed at once.", nullptr,
+     &max_clock_skew, 60000, 100, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr},
+    {"idgen.clock_confirm",
+     "How long such a wall clock must have stayed there until it is followed.", nullptr,
+     &clock_confirm, 600000, 1000, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr},
+    {"idgen.max_wait", "How long a call waits until it can be issued an ID.",
+     "Counted per wait; then the call fails with SQLSTATE IDG03.", &max_wait, 1000, 0, INT_MAX,
+     PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr},
+};
+
+struct StringSetting {
+  const char *name;
+  const char *what;
+  const char *more;
+  char **variable;
+  const char *default_value;
+  GucContext context;
+  int flags;
+  GucStringCheckHook check;
+};
+
+const StringSetting string_settings[] = {
+    {"idgen.layout", "The layout of IDs, for a new cluster.",
+     "Recorded at the first start; never changed afterwards.", &layout_text, kDefaultLayout.data(),
+     PGC_POSTMASTER, 0, check_layout},
+    {"idgen.epoch", "The time that IDs count from, for a new cluster.",
+     "Recorded at the first start; never changed afterwards.", &epoch_text, kDefaultEpoch.data(),
+     PGC_POSTMASTER, 0, check_epoch},
+    {"idgen.registry", "Where node IDs and ceilings are kept.", nullptr, &registry, "local",
+     PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_registry},
+};
+
+// A setting in the configuration file is a placeholder until it is defined.
+// PostgreSQL warns about one that is then refused, and goes on with the
+// default. We don't.
+[[noreturn]] void stop_start(const char *name, const char *value) {
+  ereport(FATAL, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                  errmsg("invalid value for parameter \"%s\": \"%s\"", name, value),
+                  errhint("The message before this one says what is allowed.")));
+  pg_unreachable();
+}
+
+void define(const IntSetting &s) {
+  const char *given = GetConfigOption(s.name, true, false);
+  if (given != nullptr) given = pstrdup(given);
+  DefineCustomIntVariable(s.name, s.what, s.more, s.variable, s.default_value, s.min, s.max,
+                          s.context, s.flags, s.check, s.assign, nullptr);
+  int value = 0;
+  if (given != nullptr && (!parse_int(given, &value, s.flags, nullptr) || value != *s.variable)) {
+    stop_start(s.name, given);
+  }
+}
+
+void define(const StringSetting &s) {
+  const char *given = GetConfigOption(s.name, true, false);
+  if (given != nullptr) given = pstrdup(given);
+  DefineCustomStringVariable(s.name, s.what, s.more, s.variable, s.default_value, s.context,
+                             s.flags, s.check, nullptr, nullptr);
+  if (given != nullptr && strcmp(given, *s.variable) != 0) stop_start(s.name, given);
+}
+
+LayoutParse parse_configured(const char *layout, const char *epoch) {
+  const EpochParse parsed_epoch = parse_epoch(epoch);
+  if (!parsed_epoch.ok) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("invalid value for parameter \"%s\": \"%s\"", "idgen.epoch", epoch)));
+  }
+  LayoutParse parsed = parse_layout(layout, parsed_epoch.unix_us);
+  if (parsed.ok()) parsed.fault = is_issuable(parsed.layout);
+  return parsed;
+}
+
+}  // namespace
+
+Layout configured_layout() {
+  // In a server that preloads us these are the checked settings; elsewhere
+  // whatever the configuration file holds, or nothing.
+  const char *layout = GetConfigOption("idgen.layout", true, false);
+  const char *epoch = GetConfigOption("idgen.epoch", true, false);
+  if (layout == nullptr) layout = kDefaultLayout.data();
+  if (epoch == nullptr) epoch = kDefaultEpoch.data();
+  const LayoutParse parsed = parse_configured(layout, epoch);
+  if (!parsed.ok()) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("invalid value for parameter \"%s\": \"%s\"", "idgen.layout", layout),
+                    errdetail("%s", describe(parsed.fault))));
+  }
+  return parsed.layout;
+}
+
+void define_settings() {
+  for (const StringSetting &s : string_settings) define(s);
+  for (const IntSetting &s : int_settings) define(s);
+  MarkGUCPrefixReserved("idgen");
+
+  instance_layout = configured_layout();
+  issue_layout = IssueLayout::of(instance_layout);
+  assign_max_lead(max_lead, nullptr);
+
+  // What depends on two settings can only be checked now.
+  const auto require = [](bool ok, const char *name, int value, const char *detail) {
+    if (ok) return;
+    ereport(FATAL, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("invalid value for parameter \"%s\": %d", name, value),
+                    errdetail("%s", detail)));
+  };
+  require(instance_layout.region.fits(static_cast<std::uint64_t>(region)), "idgen.region", region,
+          psprintf("The layout has %d bits of region: 0 to %d are allowed.",
+                   instance_layout.region.width, static_cast<int>(instance_layout.region.max())));
+  require(shard_fits(shard), "idgen.shard", shard,
+          psprintf("The layout has %d bits of shard: 0 to %d are allowed, or -1 for any.",
+                   instance_layout.shard.width, static_cast<int>(instance_layout.shard.max())));
+  require(
+      window_fits(window), "idgen.window", window,
+      psprintf("A window must cover at least %d ticks of the layout, which are %lld us each.",
+               static_cast<int>(kMinWindowTicks), static_cast<long long>(instance_layout.tick_us)));
+  layout_is_fixed = true;
+}
+
+}  // namespace idgen::pg

@@ -1,0 +1,113 @@
+// The type snowflakeid: input, casts that need a function, text forms. Output,
+// binary I/O, comparison and hashing are int8's own.
+
+#include <string_view>
+
+#include "idgen/text.h"
+#include "pg/prelude.h"
+
+IDGEN_SQL_FUNCTION(idgen_in);
+IDGEN_SQL_FUNCTION(idgen_to_base32);
+IDGEN_SQL_FUNCTION(idgen_from_base32);
+IDGEN_SQL_FUNCTION(idgen_to_base62);
+IDGEN_SQL_FUNCTION(idgen_from_base62);
+
+namespace {
+
+// Does it look like a date or a time? Then the user had something else in mind.
+bool looks_like_a_time(std::string_view word) {
+  return word.size() >= 8 &&
+         word.find_first_not_of("0123456789-:/. TZ+") == std::string_view::npos &&
+         word.find_first_of("-:/", 1) != std::string_view::npos;
+}
+
+std::string_view trimmed(std::string_view word) {
+  const auto blank = [](char c) { return isspace(static_cast<unsigned char>(c)) != 0; };
+  while (!word.empty() && blank(word.front())) word.remove_prefix(1);
+  while (!word.empty() && blank(word.back())) word.remove_suffix(1);
+  return word;
+}
+
+std::string_view view_of(const text *value) {
+  return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
+}
+
+Datum from_text_form(FunctionCallInfo fcinfo, idgen::TextParse (*parse)(std::string_view) noexcept,
+                     const char *form, unsigned length) {
+  const text *value = PG_GETARG_TEXT_PP(0);
+  const idgen::TextParse parsed = parse(view_of(value));
+  switch (parsed.fault) {
+    case idgen::TextFault::none:
+      break;
+    case idgen::TextFault::malformed:
+      ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                      errmsg("malformed %s ID: \"%s\"", form, text_to_cstring(value)),
+                      errdetail("It has exactly %u characters of the %s alphabet.", length, form)));
+      break;
+    case idgen::TextFault::out_of_range:
+      ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+                      errmsg("%s ID \"%s\" is out of range", form, text_to_cstring(value)),
+                      errdetail("The greatest ID is 9223372036854775807.")));
+      break;
+  }
+  PG_RETURN_INT64(parsed.id);
+}
+
+template <unsigned N>
+Datum to_text_form(FunctionCallInfo fcinfo, void (*write)(std::int64_t, char (&)[N]) noexcept) {
+  const int64 id = PG_GETARG_INT64(0);
+  if (id < 0) {
+    ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+                    errmsg("ID " INT64_FORMAT " is negative", id),
+                    errdetail("Text forms are defined for IDs from 0 on, so that they sort as "
+                              "the numbers do.")));
+  }
+  char digits[N];
+  write(id, digits);
+  PG_RETURN_TEXT_P(cstring_to_text_with_len(digits, N));
+}
+
+}  // namespace
+
+Datum idgen_in(PG_FUNCTION_ARGS) {
+  const char *given = PG_GETARG_CSTRING(0);
+  const std::string_view word = trimmed(given);
+  const idgen::TextParse parsed = idgen::parse_decimal(word);
+  switch (parsed.fault) {
+    case idgen::TextFault::none:
+      break;
+    case idgen::TextFault::malformed:
+      ereport(ERROR,
+              (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+               errmsg("malformed snowflakeid: \"%s\"", given),
+               errdetail("A snowflakeid is a decimal number."),
+               looks_like_a_time(word)
+                   ? errhint("For a time, use snowflake_min(timestamptz '...') as the bound.")
+               : word.size() == idgen::kBase32Length
+                   ? errhint("For base32, use snowflake_from_base32('...').")
+               : word.size() == idgen::kBase62Length
+                   ? errhint("For base62, use snowflake_from_base62('...').")
+                   : 0));
+      break;
+    case idgen::TextFault::out_of_range:
+      ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+                      errmsg("value \"%s\" is out of range for type snowflakeid", given),
+                      errdetail("It takes 8 bytes, as bigint does.")));
+      break;
+  }
+  PG_RETURN_INT64(parsed.id);
+}
+
+Datum idgen_to_base32(PG_FUNCTION_ARGS) {
+  return to_text_form(fcinfo, idgen::write_base32);
+}
+Datum idgen_to_base62(PG_FUNCTION_ARGS) {
+  return to_text_form(fcinfo, idgen::write_base62);
+}
+
+Datum idgen_from_base32(PG_FUNCTION_ARGS) {
+  return from_text_form(fcinfo, idgen::parse_base32, "base32", idgen::kBase32Length);
+}
+Datum idgen_from_base62(PG_FUNCTION_ARGS) {
+  return from_text_form(fcinfo, idgen::parse_base62, "base62", idgen::kBase62Length);
+}

@@ -1,0 +1,171 @@
+// What the views show: functions that turn shared memory into rows.
+
+#include "pg/layouts.h"
+#include "pg/settings.h"
+#include "pg/shmem.h"
+
+IDGEN_SQL_FUNCTION(idgen_instance);
+IDGEN_SQL_FUNCTION(idgen_stats);
+
+namespace idgen::pg {
+namespace {
+
+constexpr std::int64_t kUnixToPostgresUs =
+    std::int64_t{POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE} * USECS_PER_DAY;
+
+// Fills a row from the left.
+template <int N>
+struct Row {
+  Datum values[N] = {};
+  bool nulls[N] = {};
+  int next = 0;
+
+  void put(Datum value) { values[next++] = value; }
+  void null() { nulls[next++] = true; }
+  void text(const char *value) { put(CStringGetTextDatum(value)); }
+  void number(std::uint64_t value) { put(Int64GetDatum(static_cast<int64>(value))); }
+  void time(std::int64_t unix_us) { put(TimestampTzGetDatum(unix_us - kUnixToPostgresUs)); }
+  void tick(std::uint64_t tick) { time(tick_start_us(instance_layout, tick)); }
+  void span(std::int64_t us) {
+    auto *interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
+    interval->time = us;
+    put(IntervalPGetDatum(interval));
+  }
+};
+
+template <int N>
+Datum to_datum(FunctionCallInfo fcinfo, Row<N> &row) {
+  TupleDesc columns = nullptr;
+  if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE ||
+      columns->natts != N || row.next != N) {
+    elog(ERROR, "return type must be a row type of %d columns", N);
+  }
+  return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), row.values, row.nulls));
+}
+
+const char *name_of(GrantState state) {
+  switch (state) {
+    case GrantState::acquiring:
+      return "acquiring";
+    case GrantState::active:
+      return "active";
+    case GrantState::fenced:
+      return "fenced";
+    case GrantState::breaker:
+      return "breaker";
+    case GrantState::drained:
+      return "drained";
+    case GrantState::mismatch:
+      return "mismatch";
+    case GrantState::exhausted:
+      return "exhausted";
+  }
+  return "unknown";
+}
+
+const char *name_of(ClockState state) {
+  switch (state) {
+    case ClockState::unset:
+      return "unset";
+    case ClockState::synchronized:
+      return "synchronized";
+    case ClockState::holding:
+      return "holding";
+    case ClockState::suspect:
+      return "suspect";
+  }
+  return "unknown";
+}
+
+}  // namespace
+}  // namespace idgen::pg
+
+using namespace idgen;
+using namespace idgen::pg;
+
+// One row, or NULL in a server that doesn't preload the library.
+Datum idgen_instance(PG_FUNCTION_ARGS) {
+  if (shared == nullptr) PG_RETURN_NULL();
+
+  LWLockAcquire(info_lock, LW_SHARED);
+  const WorkerInfo info = shared->info;
+  LWLockRelease(info_lock);
+  const Grant grant = unpack(issue_layout, shared->grant.load(std::memory_order_acquire));
+  const std::int64_t issuing_ns =
+      monotonic_ns() + shared->clock_offset.load(std::memory_order_acquire);
+  const bool held = grant.state == GrantState::active;
+  const std::int64_t issuing_us = instance_layout.epoch_us + issuing_ns / 1000;
+  const std::int64_t ceiling_us = tick_start_us(instance_layout, grant.ceiling);
+
+  Row<19> row;
+  row.text(name_of(grant.state));
+  if (info.state_since_us != 0)
+    row.time(info.state_since_us);
+  else
+    row.null();
+  if (held) {
+    row.number(grant.node);
+    row.number(grant.node >> instance_layout.shard.width);
+    row.number(grant.node & instance_layout.shard.max());
+    row.number(std::uint64_t{1} << grant.log2_lanes);
+    row.time(issuing_us);
+    row.tick(info.floor);
+    row.time(ceiling_us);
+    row.span(std::max<std::int64_t>(0, ceiling_us - issuing_us));
+  } else {
+    for (int i = 0; i < 8; ++i) row.null();
+  }
+  row.text(name_of(info.clock_state));
+  row.span(info.clock_skew_ns / 1000);
+  auto *incarnation = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
+  memcpy(incarnation->data, &shared->incarnation, UUID_LEN);
+  row.put(UUIDPGetDatum(incarnation));
+  row.text("local");
+  if (info.pid != 0)
+    row.put(Int32GetDatum(info.pid));
+  else
+    row.null();
+  if (info.error[0] != '\0')
+    row.text(info.error);
+  else
+    row.null();
+  if (info.error_at_us != 0)
+    row.time(info.error_at_us);
+  else
+    row.null();
+  row.text(to_text(instance_layout).text);
+  row.time(instance_layout.epoch_us);
+  PG_RETURN_DATUM(to_datum(fcinfo, row));
+}
+
+// One row: sums over all slots; NULL in a server that doesn't preload.
+Datum idgen_stats(PG_FUNCTION_ARGS) {
+  if (shared == nullptr) PG_RETURN_NULL();
+  std::uint64_t ids = 0;
+  std::uint64_t calls = 0;
+  std::uint64_t batches = 0;
+  std::uint64_t waits_lead = 0;
+  std::uint64_t waits_ceiling = 0;
+  std::uint64_t waits_grant = 0;
+  std::uint64_t wait_us = 0;
+  for (int i = 0; i < shared->slots; ++i) {
+    const Counters &slot = shared->counters()[i];
+    ids += slot.ids.load(std::memory_order_relaxed);
+    calls += slot.calls.load(std::memory_order_relaxed);
+    batches += slot.batches.load(std::memory_order_relaxed);
+    waits_lead += slot.waits_lead.load(std::memory_order_relaxed);
+    waits_ceiling += slot.waits_ceiling.load(std::memory_order_relaxed);
+    waits_grant += slot.waits_grant.load(std::memory_order_relaxed);
+    wait_us += slot.wait_us.load(std::memory_order_relaxed);
+  }
+  Row<8> row;
+  row.text("default");
+  row.number(ids);
+  row.number(calls);
+  row.number(batches);
+  row.number(waits_lead);
+  row.number(waits_ceiling);
+  row.number(waits_grant);
+  row.span(static_cast<std::int64_t>(wait_us));
+  PG_RETURN_DATUM(to_datum(fcinfo, row));
+}

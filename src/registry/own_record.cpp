@@ -1,0 +1,306 @@
+#include "registry/own_record.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+
+namespace idgen {
+namespace {
+
+constexpr std::string_view kTitle = "idgen record 1";
+constexpr std::size_t kMaxFileSize = 16384;
+
+std::uint32_t checksum_of(std::string_view text) {
+  return static_cast<std::uint32_t>(
+      crc32(0, reinterpret_cast<const Bytef *>(text.data()), static_cast<uInt>(text.size())));
+}
+
+// Reads "name = value" lines in order, remembers the first thing that's wrong.
+class LineReader {
+ public:
+  explicit LineReader(std::string_view text) : rest_(text) {}
+
+  void title(std::string_view expected) {
+    if (line() != expected) fail("the first line");
+  }
+
+  std::string_view value(std::string_view name) {
+    std::string_view found = line();
+    if (!found.starts_with(name)) return fail(name);
+    found.remove_prefix(name.size());
+    if (!found.starts_with(" =")) return fail(name);
+    found.remove_prefix(2);
+    if (found.empty()) return found;
+    if (found.front() != ' ') return fail(name);
+    return found.substr(1);
+  }
+
+  template <typename T>
+  void number(std::string_view name, T &out, int base = 10) {
+    parse(value(name), name, out, base);
+  }
+
+  template <typename T>
+  void parse(std::string_view text, std::string_view name, T &out, int base = 10) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, base);
+    if (error != std::errc{} || end != text.data() + text.size()) fail(name);
+  }
+
+  std::string_view fail(std::string_view name) {
+    if (wrong_.empty()) wrong_ = name;
+    return {};
+  }
+  bool at_end() const { return rest_.empty(); }
+  std::string_view wrong() const { return wrong_; }
+  std::size_t left() const { return rest_.size(); }
+
+ private:
+  std::string_view line() {
+    const std::size_t end = rest_.find('\n');
+    if (end == std::string_view::npos) return fail("the end of the file");
+    const std::string_view found = rest_.substr(0, end);
+    rest_.remove_prefix(end + 1);
+    return found;
+  }
+
+  std::string_view rest_;
+  std::string_view wrong_;
+};
+
+std::string hex(std::uint64_t value, int digits) {
+  char buffer[17];
+  std::snprintf(buffer, sizeof(buffer), "%0*llx", digits, static_cast<unsigned long long>(value));
+  return buffer;
+}
+
+std::string errno_text(const char *what, const std::string &path) {
+  return std::string("could not ") + what + " \"" + path + "\": " + std::strerror(errno);
+}
+
+// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor &) = delete;
+  Descriptor &operator=(const Descriptor &) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int get() const { return fd_; }
+  bool ok() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+int open_retrying(const std::string &path, int flags) {
+  int fd = -1;
+  do {
+    fd = open(path.c_str(), flags | O_CLOEXEC, 0666);
+  } while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(fd, text.data(), text.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return false;
+    }
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+std::int64_t birth_of(const std::string &path) {
+  struct statx info {};
+  if (statx(AT_FDCWD, path.c_str(), 0, STATX_BTIME, &info) != 0) return 0;
+  return (info.stx_mask & STATX_BTIME) != 0 ? info.stx_btime.tv_sec : 0;
+}
+
+bool sync_directory(const std::string &path, std::string &why) {
+  const Descriptor directory(open_retrying(path, O_RDONLY | O_DIRECTORY));
+  if (directory.ok() && fsync(directory.get()) == 0) return true;
+  why = errno_text("fsync directory", path);
+  return false;
+}
+
+}  // namespace
+
+std::string to_text(const OwnRecord &record) {
+  std::string text(kTitle);
+  const auto line = [&text](std::string_view name, const std::string &value) {
+    text.append("\n").append(name).append(" = ").append(value);
+  };
+  std::string former;
+  for (const std::uint32_t node : record.former) {
+    if (!former.empty()) former += ' ';
+    former += std::to_string(node);
+  }
+  line("layout", record.layout);
+  line("epoch", record.epoch);
+  line("registry", record.registry);
+  line("system", std::to_string(record.system));
+  line("file", std::to_string(record.file));
+  line("directory",
+       std::to_string(record.directory) + " " + std::to_string(record.directory_birth));
+  line("incarnation", hex(record.incarnation.words[0], 16) + hex(record.incarnation.words[1], 16));
+  line("node", std::to_string(record.node));
+  line("log2_lanes", std::to_string(record.log2_lanes));
+  line("ceiling", std::to_string(record.ceiling));
+  line("former", former);
+  line("boot", record.boot);
+  line("boottime", std::to_string(record.boottime));
+  line("issuing", std::to_string(record.issuing));
+  text += '\n';
+  text += "checksum = " + hex(checksum_of(text), 8) + "\n";
+  return text;
+}
+
+bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
+  OwnRecord read;
+  LineReader lines(text);
+  lines.title(kTitle);
+  read.layout = lines.value("layout");
+  read.epoch = lines.value("epoch");
+  read.registry = lines.value("registry");
+  lines.number("system", read.system);
+  lines.number("file", read.file);
+
+  const std::string_view directory = lines.value("directory");
+  const std::size_t space = directory.find(' ');
+  if (space == std::string_view::npos) {
+    lines.fail("directory");
+  } else {
+    lines.parse(directory.substr(0, space), "directory", read.directory);
+    lines.parse(directory.substr(space + 1), "directory", read.directory_birth);
+  }
+
+  const std::string_view incarnation = lines.value("incarnation");
+  if (incarnation.size() != 32) {
+    lines.fail("incarnation");
+  } else {
+    lines.parse(incarnation.substr(0, 16), "incarnation", read.incarnation.words[0], 16);
+    lines.parse(incarnation.substr(16), "incarnation", read.incarnation.words[1], 16);
+  }
+
+  lines.number("node", read.node);
+  lines.number("log2_lanes", read.log2_lanes);
+  lines.number("ceiling", read.ceiling);
+
+  std::string_view former = lines.value("former");
+  while (!former.empty()) {
+    const std::size_t end = former.find(' ');
+    std::uint32_t node = 0;
+    lines.parse(former.substr(0, end), "former", node);
+    read.former.push_back(node);
+    former.remove_prefix(end == std::string_view::npos ? former.size() : end + 1);
+  }
+
+  read.boot = lines.value("boot");
+  lines.number("boottime", read.boottime);
+  lines.number("issuing", read.issuing);
+
+  const std::string_view covered = text.substr(0, text.size() - lines.left());
+  std::uint32_t checksum = 0;
+  lines.number("checksum", checksum, 16);
+  if (lines.wrong().empty() && checksum != checksum_of(covered)) lines.fail("checksum");
+  if (lines.wrong().empty() && !lines.at_end()) lines.fail("the end of the file");
+  if (!lines.wrong().empty()) {
+    why = "it is wrong at: " + std::string(lines.wrong());
+    return false;
+  }
+  record = std::move(read);
+  return true;
+}
+
+RecordFile::Load RecordFile::load(OwnRecord &record, bool &copied, std::string &why) const {
+  const Descriptor file(open_retrying(path(), O_RDONLY));
+  if (!file.ok()) {
+    if (errno == ENOENT) return Load::missing;
+    why = errno_text("open file", path());
+    return Load::unreadable;
+  }
+  struct stat info {};
+  std::string text(kMaxFileSize, '\0');
+  std::size_t length = 0;
+  bool failed = fstat(file.get(), &info) != 0;
+  while (!failed && length < text.size()) {
+    const ssize_t got = read(file.get(), text.data() + length, text.size() - length);
+    if (got == 0) break;
+    if (got > 0) {
+      length += static_cast<std::size_t>(got);
+    } else if (errno != EINTR) {
+      failed = true;
+    }
+  }
+  if (failed) {
+    why = errno_text("read file", path());
+    return Load::unreadable;
+  }
+  text.resize(length);
+  if (!from_text(text, record, why)) {
+    why = "the file \"" + path() + "\" is damaged: " + why;
+    return Load::damaged;
+  }
+  copied = record.file != info.st_ino;
+  return Load::loaded;
+}
+
+bool RecordFile::store(OwnRecord &record, std::string &why) const {
+  // The folder's own name must be durable before the record in it counts. When
+  // it's there already, that was done by whoever made it.
+  if (mkdir(directory_.c_str(), 0777) == 0) {
+    const std::size_t slash = directory_.rfind('/');
+    const std::string parent = slash == std::string::npos ? "."
+                               : slash == 0               ? "/"
+                                                          : directory_.substr(0, slash);
+    if (!sync_directory(parent, why)) {
+      rmdir(directory_.c_str());
+      return false;
+    }
+  } else if (errno != EEXIST) {
+    why = errno_text("create directory", directory_);
+    return false;
+  }
+
+  const std::string temporary = path() + ".new";
+  if (unlink(temporary.c_str()) != 0 && errno != ENOENT) {
+    why = errno_text("remove file", temporary);
+    return false;
+  }
+  {
+    const Descriptor file(open_retrying(temporary, O_WRONLY | O_CREAT | O_EXCL));
+    struct stat info {};
+    struct stat place {};
+    if (!file.ok() || fstat(file.get(), &info) != 0 || stat(directory_.c_str(), &place) != 0) {
+      why = errno_text("create file", temporary);
+      return false;
+    }
+    record.file = info.st_ino;
+    record.directory = place.st_ino;
+    record.directory_birth = birth_of(directory_);
+    if (!write_all(file.get(), to_text(record))) {
+      why = errno_text("write file", temporary);
+      return false;
+    }
+    if (fsync(file.get()) != 0) {
+      why = errno_text("fsync file", temporary);
+      return false;
+    }
+  }
+  if (rename(temporary.c_str(), path().c_str()) != 0) {
+    why = errno_text("rename file", temporary);
+    return false;
+  }
+  return sync_directory(directory_, why);
+}
+
+}  // namespace idgen

@@ -1,0 +1,90 @@
+// The instance's own record: a small text file under the data directory that
+// says what this instance has promised. It is kept in every mode.
+//
+//    idgen record 1
+//    layout = time:41 region:3 shard:7 sequence:12 tick:1ms
+//    epoch = 2025-01-01T00:00:00Z
+//    registry = local
+//    system = 7449876543210987654
+//    file = 2097161                    the record's own inode
+//    directory = 2097155 1732340000    its directory's inode and birth, Unix seconds
+//    incarnation = 0123456789abcdef0123456789abcdef
+//    node = 397
+//    log2_lanes = 0
+//    ceiling = 59876543210             first tick that may not be issued
+//    former = 12 845                   nodes that copies of this record named
+//    boot = 01234567-89ab-cdef-0123-456789abcdef
+//    boottime = 86400000000000         CLOCK_BOOTTIME, ns, when written
+//    issuing = 59876540210000000       issuing time, ns since the epoch
+//    checksum = 89abcdef               CRC-32 (zlib) of all lines above
+//
+// A record is never changed in place: a temporary file is written, fsync'ed,
+// renamed over the old one, and the directory is fsync'ed. fsync(2) itself is
+// called, whatever PostgreSQL's fsync setting says (U3). A file whose fsync
+// failed is never trusted: the next attempt writes a new one.
+//
+// Since a copy of the file has another inode than the one it names, a copied
+// data directory shows.
+
+#ifndef IDGEN_REGISTRY_OWN_RECORD_H
+#define IDGEN_REGISTRY_OWN_RECORD_H
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "idgen/layout.h"
+#include "registry/registry.h"
+
+namespace idgen {
+
+struct OwnRecord {
+  std::string layout;  // canonical, as to_text() writes it
+  std::string epoch;   // as epoch_to_text() writes it
+  std::string registry;
+  std::uint64_t system = 0;  // PostgreSQL's system identifier
+  std::uint64_t file = 0;
+  std::uint64_t directory = 0;
+  std::int64_t directory_birth = 0;  // 0: the file system doesn't tell
+  Incarnation incarnation;
+  std::uint32_t node = 0;
+  std::uint32_t log2_lanes = 0;
+  std::uint64_t ceiling = 0;
+  std::vector<std::uint32_t> former;
+  std::string boot;
+  std::int64_t boottime = 0;
+  std::int64_t issuing = 0;
+  friend bool operator==(const OwnRecord &, const OwnRecord &) = default;
+};
+
+// The file's text, and back. from_text() is strict: every line once, in this
+// order, nothing else, the checksum right; otherwise false and `why`.
+std::string to_text(const OwnRecord &record);
+bool from_text(std::string_view text, OwnRecord &record, std::string &why);
+
+// Where a record lies and what identifies that place.
+class RecordFile {
+ public:
+  enum class Load : std::uint8_t { loaded, missing, damaged, unreadable };
+
+  // `directory`: the folder of the record, made if it's missing (its parent
+  // must exist).
+  explicit RecordFile(std::string directory) : directory_(std::move(directory)) {}
+
+  // Reads the record. `copied`: the file is not the one that was written.
+  Load load(OwnRecord &record, bool &copied, std::string &why) const;
+
+  // Writes the record durably; fills in `file`, `directory` and its birth.
+  // False, and `why`, when it is not known to be durable.
+  bool store(OwnRecord &record, std::string &why) const;
+
+  std::string path() const { return directory_ + "/record"; }
+
+ private:
+  std::string directory_;
+};
+
+}  // namespace idgen
+
+#endif  // IDGEN_REGISTRY_OWN_RECORD_H
