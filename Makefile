@@ -12,6 +12,8 @@ PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/layouts.
 SRCS = $(CORE_SRCS) $(REGISTRY_SRCS) $(PG_SRCS)
 OBJS = $(SRCS:.cpp=.o)
 
+ROOT := $(dir $(abspath $(lastword $(MAKEFILE_LIST))))
+
 # PostgreSQL 15 is the development baseline; PG_CONFIG=... chooses another.
 PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
@@ -34,3 +36,13 @@ all install clean:
 	@echo 'PostgreSQL server headers are missing; "make demo" and "make test" install them,'
 	@echo 'or set PG_CONFIG to the pg_config of your server.' >&2; exit 1
 endif
+
+.PHONY: demo demo-stop test lint
+demo:
+	@$(ROOT)/scripts/demo
+demo-stop:
+	@$(ROOT)/scripts/demo stop
+test:
+	@$(ROOT)/scripts/test
+lint:
+	@$(ROOT)/scripts/lint

@@ -1,0 +1,81 @@
+# Shared by the scripts beside it: where things are, who runs the server, how a
+# throw-away cluster is made. Sourced, not run.
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+pg_major=${PG_MAJOR:-15}
+pg_bin=/usr/lib/postgresql/$pg_major/bin
+pg_config=$pg_bin/pg_config
+pg_lib=/usr/lib/postgresql/$pg_major/lib
+pgxs_test=$pg_lib/pgxs/src/test
+
+# The server refuses to run as root and can't read root's home. Then it runs as
+# Debian's user postgres, and everything it needs is copied to a folder of its
+# own outside of the checkout.
+if [ "$(id -u)" -eq 0 ]; then
+    server_user=postgres
+    work=/var/tmp/idgen-$(printf '%s' "$root" | cksum | cut -d' ' -f1)
+else
+    server_user=$(id -un)
+    work=$root/build/work
+fi
+
+as_server() {
+    if [ "$(id -u)" -eq 0 ]; then
+        (cd "$work" && setpriv --reuid="$server_user" --regid="$server_user" --init-groups \
+            env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE HOME="$work" "$@")
+    else
+        (cd "$work" && env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE "$@")
+    fi
+}
+
+# Makes a folder of the server's user's, empty.
+fresh_folder() {
+    rm -rf "$1"
+    mkdir -p "$1"
+    [ "$(id -u)" -ne 0 ] || chown "$server_user:" "$1"
+}
+
+ensure_work() {
+    mkdir -p "$work"
+    [ "$(id -u)" -ne 0 ] || chown "$server_user:" "$work"
+}
+
+build_and_stage() {
+    make -s -C "$root" -j2 PG_CONFIG="$pg_config" all
+    rm -rf "$work/stage"
+    make -s -C "$root" PG_CONFIG="$pg_config" DESTDIR="$work/stage" install
+    chmod -R a+rX "$work/stage"
+}
+
+# The settings by which a server finds the staged extension. Debian's
+# extension_destdir covers control, SQL and function libraries; the preloaded
+# library is found by dynamic_library_path.
+stage_settings() {
+    echo "extension_destdir = '$work/stage'"
+    echo "dynamic_library_path = '$work/stage$pg_lib:\$libdir'"
+    echo "shared_preload_libraries = 'idgen'"
+}
+
+# start_cluster FOLDER [SETTING...]: a server on a socket in FOLDER.
+start_cluster() {
+    local folder=$1
+    shift
+    fresh_folder "$folder"
+    as_server "$pg_bin/initdb" -D "$folder/data" -A trust -U postgres --no-sync >"$work/initdb.log" 2>&1 ||
+        { cat "$work/initdb.log"; return 1; }
+    {
+        stage_settings
+        echo "listen_addresses = ''"
+        echo "unix_socket_directories = '$folder'"
+        printf '%s\n' "$@"
+    } >>"$folder/data/postgresql.conf"
+    as_server "$pg_bin/pg_ctl" -D "$folder/data" -l "$folder/log" -w start >/dev/null ||
+        { tail -n 20 "$folder/log"; return 1; }
+}
+
+stop_cluster() {
+    [ -s "$1/data/postmaster.pid" ] || return 0
+    as_server "$pg_bin/pg_ctl" -D "$1/data" -m fast -w stop >/dev/null
+}

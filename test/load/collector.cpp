@@ -1,0 +1,279 @@
+// Collects IDs from a running server with several clients at once and judges
+// them: no ID twice, and no ID that is not greater than one whose call had
+// returned before this call began. Order is judged by CLOCK_MONOTONIC in this
+// process, around each call, never by the server's clock.
+//
+//   collector run --clients 8 --ids 10000000 --save calls.bin
+//   collector check a.bin b.bin        judges several runs as one
+//
+// `run` judges its own calls too. Exit code: 0 all is well, 1 a repeat or an
+// inversion, 2 the run itself failed.
+
+#include <libpq-fe.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+struct Call {
+  std::int64_t start = 0;  // CLOCK_MONOTONIC, ns
+  std::int64_t end = 0;
+  std::size_t first = 0;  // the IDs returned: ids[first, first + count)
+  std::size_t count = 0;
+};
+
+struct Calls {
+  std::vector<Call> calls;
+  std::vector<std::int64_t> ids;
+  std::string error;
+};
+
+struct RunOptions {
+  std::string conninfo;
+  int clients = 8;
+  std::int64_t ids = 1000000;
+  std::vector<int> batches = {1, 1, 1, 100, 1000};
+  bool tolerate_disconnect = false;
+  std::string save;
+};
+
+std::int64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+std::int64_t from_network(const char *bytes) {
+  std::uint64_t value = 0;
+  for (int i = 0; i < 8; ++i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return static_cast<std::int64_t>(value);
+}
+
+// One client: prepared statements, results in binary.
+class Client {
+ public:
+  Client(const RunOptions &options, std::atomic<std::int64_t> &left, int number, Calls &out)
+      : options_(options), left_(left), number_(number), out_(out) {}
+
+  void run() {
+    PGconn *connection = PQconnectdb(options_.conninfo.c_str());
+    if (PQstatus(connection) == CONNECTION_OK && prepare(connection)) {
+      std::size_t turn = static_cast<std::size_t>(number_);
+      while (left_.load(std::memory_order_relaxed) > 0 &&
+             call(connection, options_.batches[turn++ % options_.batches.size()])) {
+      }
+    } else {
+      out_.error = PQerrorMessage(connection);
+    }
+    PQfinish(connection);
+  }
+
+ private:
+  bool prepare(PGconn *connection) {
+    for (const auto &[name, sql] : {std::pair{"one", "SELECT snowflake_nextval()"},
+                                    std::pair{"many", "SELECT snowflake_batch($1::int)"}}) {
+      PGresult *result = PQprepare(connection, name, sql, 0, nullptr);
+      const bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+      PQclear(result);
+      if (!ok) return false;
+    }
+    return true;
+  }
+
+  bool call(PGconn *connection, int n) {
+    const std::string count = std::to_string(n);
+    const char *values[] = {count.c_str()};
+    Call call;
+    call.start = now_ns();
+    PGresult *result = n == 1
+                           ? PQexecPrepared(connection, "one", 0, nullptr, nullptr, nullptr, 1)
+                           : PQexecPrepared(connection, "many", 1, values, nullptr, nullptr, 1);
+    call.end = now_ns();
+    const bool ok = PQresultStatus(result) == PGRES_TUPLES_OK;
+    if (ok) {
+      call.first = out_.ids.size();
+      call.count = static_cast<std::size_t>(PQntuples(result));
+      for (int row = 0; row < PQntuples(result); ++row) {
+        out_.ids.push_back(from_network(PQgetvalue(result, row, 0)));
+      }
+      out_.calls.push_back(call);
+      left_.fetch_sub(n, std::memory_order_relaxed);
+      if (call.count != static_cast<std::size_t>(n)) out_.error = "a batch of the wrong size";
+    } else {
+      out_.error = PQerrorMessage(connection);
+    }
+    PQclear(result);
+    return ok && out_.error.empty();
+  }
+
+  const RunOptions &options_;
+  std::atomic<std::int64_t> &left_;
+  int number_;
+  Calls &out_;
+};
+
+void append(Calls &all, const Calls &some) {
+  const std::size_t offset = all.ids.size();
+  all.ids.insert(all.ids.end(), some.ids.begin(), some.ids.end());
+  for (Call call : some.calls) {
+    call.first += offset;
+    all.calls.push_back(call);
+  }
+}
+
+struct Judgement {
+  std::size_t repeats = 0;
+  std::size_t inversions = 0;
+  std::int64_t greatest = 0;
+};
+
+Judgement judge(const Calls &all) {
+  Judgement result;
+  std::vector<std::int64_t> sorted = all.ids;
+  std::sort(sorted.begin(), sorted.end());
+  for (std::size_t i = 1; i < sorted.size(); ++i) result.repeats += sorted[i] == sorted[i - 1];
+  if (!sorted.empty()) result.greatest = sorted.back();
+
+  // Walk the calls by their start; before each, take in all that had ended.
+  std::vector<const Call *> by_start;
+  for (const Call &call : all.calls) by_start.push_back(&call);
+  std::vector<const Call *> by_end = by_start;
+  std::sort(by_start.begin(), by_start.end(),
+            [](const Call *a, const Call *b) { return a->start < b->start; });
+  std::sort(by_end.begin(), by_end.end(),
+            [](const Call *a, const Call *b) { return a->end < b->end; });
+  std::int64_t returned = INT64_MIN;
+  std::size_t ended = 0;
+  for (const Call *call : by_start) {
+    for (; ended < by_end.size() && by_end[ended]->end < call->start; ++ended) {
+      const Call &before = *by_end[ended];
+      for (std::size_t i = 0; i < before.count; ++i) {
+        returned = std::max(returned, all.ids[before.first + i]);
+      }
+    }
+    // The IDs of one call ascend, and all of them are above `returned`.
+    std::int64_t last = returned;
+    for (std::size_t i = 0; i < call->count; ++i) {
+      const std::int64_t id = all.ids[call->first + i];
+      result.inversions += id <= last;
+      last = id;
+    }
+  }
+  return result;
+}
+
+bool save(const Calls &all, const std::string &path) {
+  std::ofstream file(path, std::ios::binary);
+  const auto put = [&file](std::int64_t value) {
+    file.write(reinterpret_cast<const char *>(&value), sizeof(value));
+  };
+  for (const Call &call : all.calls) {
+    put(call.start);
+    put(call.end);
+    put(static_cast<std::int64_t>(call.count));
+    for (std::size_t i = 0; i < call.count; ++i) put(all.ids[call.first + i]);
+  }
+  return file.good();
+}
+
+bool load(Calls &all, const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  const auto get = [&file](std::int64_t &value) {
+    return static_cast<bool>(file.read(reinterpret_cast<char *>(&value), sizeof(value)));
+  };
+  if (!file.is_open()) return false;
+  Call call;
+  std::int64_t count = 0;
+  while (get(call.start)) {
+    if (!get(call.end) || !get(count)) return false;
+    call.first = all.ids.size();
+    call.count = static_cast<std::size_t>(count);
+    for (std::int64_t i = 0; i < count; ++i) {
+      std::int64_t id = 0;
+      if (!get(id)) return false;
+      all.ids.push_back(id);
+    }
+    all.calls.push_back(call);
+  }
+  return true;
+}
+
+int report(const Calls &all, double seconds) {
+  const Judgement judgement = judge(all);
+  std::printf("ids %zu calls %zu repeats %zu inversions %zu greatest %lld seconds %.2f\n",
+              all.ids.size(), all.calls.size(), judgement.repeats, judgement.inversions,
+              static_cast<long long>(judgement.greatest), seconds);
+  return judgement.repeats == 0 && judgement.inversions == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int run(const RunOptions &options) {
+  std::atomic<std::int64_t> left{options.ids};
+  std::vector<Calls> per_client(static_cast<std::size_t>(options.clients));
+  std::vector<std::thread> threads;
+  const std::int64_t start = now_ns();
+  for (int i = 0; i < options.clients; ++i) {
+    threads.emplace_back([&options, &left, &per_client, i] {
+      Client(options, left, i, per_client[static_cast<std::size_t>(i)]).run();
+    });
+  }
+  for (std::thread &thread : threads) thread.join();
+  const double seconds = static_cast<double>(now_ns() - start) / 1e9;
+
+  Calls all;
+  bool failed = false;
+  for (const Calls &some : per_client) {
+    append(all, some);
+    if (some.error.empty()) continue;
+    failed = true;
+    if (!options.tolerate_disconnect) std::fprintf(stderr, "%s\n", some.error.c_str());
+  }
+  if (!options.save.empty() && !save(all, options.save)) {
+    std::fprintf(stderr, "could not write %s\n", options.save.c_str());
+    return 2;
+  }
+  const int verdict = report(all, seconds);
+  return failed && !options.tolerate_disconnect ? 2 : verdict;
+}
+
+int check(const std::vector<std::string> &paths) {
+  Calls all;
+  for (const std::string &path : paths) {
+    if (!load(all, path)) {
+      std::fprintf(stderr, "could not read %s\n", path.c_str());
+      return 2;
+    }
+  }
+  return report(all, 0);
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  CLI::App app("Collects IDs from a server and judges uniqueness and order.");
+  app.require_subcommand(1);
+  RunOptions options;
+  CLI::App *run_command = app.add_subcommand("run", "collect from a server");
+  run_command->add_option("--conninfo", options.conninfo, "libpq connection string");
+  run_command->add_option("--clients", options.clients, "connections")->check(CLI::Range(1, 64));
+  run_command->add_option("--ids", options.ids, "how many IDs in all");
+  run_command->add_option("--batches", options.batches, "sizes of calls, taken in turn");
+  run_command->add_flag("--tolerate-disconnect", options.tolerate_disconnect,
+                        "a server that goes away ends the run, it doesn't fail it");
+  run_command->add_option("--save", options.save, "write all calls to this file");
+  std::vector<std::string> paths;
+  CLI::App *check_command = app.add_subcommand("check", "judge saved runs as one");
+  check_command->add_option("files", paths, "files that run --save wrote")->required();
+  CLI11_PARSE(app, argc, argv);
+  return run_command->parsed() ? run(options) : check(paths);
+}
