@@ -37,12 +37,19 @@ all install clean:
 	@echo 'or set PG_CONFIG to the pg_config of your server.' >&2; exit 1
 endif
 
-.PHONY: demo demo-stop test lint
+.PHONY: demo demo-stop test lint bench
 demo:
-	@$(ROOT)/scripts/demo
+	@$(ROOT)scripts/demo
 demo-stop:
-	@$(ROOT)/scripts/demo stop
+	@$(ROOT)scripts/demo stop
 test:
-	@$(ROOT)/scripts/test
+	@$(ROOT)scripts/test
+bench:
+	@$(ROOT)scripts/bench
 lint:
-	@$(ROOT)/scripts/lint
+	@$(ROOT)scripts/lint
+
+# For scripts/lint, which compares it with what is there.
+.PHONY: print-sources
+print-sources:
+	@echo $(SRCS)

@@ -57,8 +57,8 @@ DECLARE
 BEGIN
     FOR l, r IN
         SELECT a, b
-        FROM unnest(ARRAY['snowflakeid', 'bigint']) AS a,
-             unnest(ARRAY['snowflakeid', 'bigint']) AS b
+        FROM pg_catalog.unnest(ARRAY['snowflakeid', 'bigint']) AS a,
+             pg_catalog.unnest(ARRAY['snowflakeid', 'bigint']) AS b
     LOOP
         s := CASE WHEN l = 'bigint' AND r = 'bigint' THEN 'idgen_internal' ELSE '@extschema@' END;
         FOR op IN
@@ -71,25 +71,25 @@ BEGIN
                 ('>=', 'ge', 'int8ge', '<=', '<',  'scalargesel', 'scalargejoinsel'))
                 AS o (symbol, name, source, commutator, negator, sel, joinsel)
         LOOP
-            EXECUTE format(
+            EXECUTE pg_catalog.format(
                 'CREATE FUNCTION idgen_internal.%I(%s, %s) RETURNS boolean AS %L '
                 'LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
                 op.name, l, r, op.source);
-            EXECUTE format('COMMENT ON FUNCTION idgen_internal.%I(%s, %s) IS %L',
+            EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.%I(%s, %s) IS %L',
                 op.name, l, r, 'implementation of ' || op.symbol || ' operator');
-            EXECUTE format(
+            EXECUTE pg_catalog.format(
                 'CREATE OPERATOR %s.%s (LEFTARG = %s, RIGHTARG = %s, '
                 'FUNCTION = idgen_internal.%I, COMMUTATOR = OPERATOR(%s.%s), '
                 'NEGATOR = OPERATOR(%s.%s), RESTRICT = %s, JOIN = %s%s)',
                 s, op.symbol, l, r, op.name, s, op.commutator, s, op.negator, op.sel, op.joinsel,
                 CASE op.name WHEN 'eq' THEN ', HASHES, MERGES' ELSE '' END);
-            EXECUTE format('COMMENT ON OPERATOR %s.%s (%s, %s) IS %L', s, op.symbol, l, r,
+            EXECUTE pg_catalog.format('COMMENT ON OPERATOR %s.%s (%s, %s) IS %L', s, op.symbol, l, r,
                 CASE op.name
                     WHEN 'eq' THEN 'equal' WHEN 'ne' THEN 'not equal'
                     WHEN 'lt' THEN 'less than' WHEN 'le' THEN 'less than or equal'
                     WHEN 'gt' THEN 'greater than' ELSE 'greater than or equal' END);
         END LOOP;
-        EXECUTE format(
+        EXECUTE pg_catalog.format(
             'CREATE FUNCTION idgen_internal.cmp(%s, %s) RETURNS integer AS ''btint8cmp'' '
             'LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', l, r);
     END LOOP;
@@ -218,16 +218,16 @@ BEGIN
     LOOP
         FOR a IN
             SELECT t.type, l.args, l.types
-            FROM unnest(ARRAY['snowflakeid', 'bigint', 'text']) AS t (type),
+            FROM pg_catalog.unnest(ARRAY['snowflakeid', 'bigint', 'text']) AS t (type),
                  (VALUES ('', ''), (', layout_name text', ', text')) AS l (args, types)
             WHERE t.type <> 'text' OR f.name = 'snowflake_decode'
         LOOP
-            EXECUTE format(
+            EXECUTE pg_catalog.format(
                 'CREATE FUNCTION %I(id %s%s%s) RETURNS %s AS ''MODULE_PATHNAME'', %L '
                 'LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST %s',
                 f.name, a.type, a.args, f.columns, f.result,
                 f.source || CASE a.type WHEN 'text' THEN '_text' ELSE '' END, f.cost);
-            EXECUTE format('COMMENT ON FUNCTION %I(%s%s) IS %L', f.name, a.type, a.types, f.note
+            EXECUTE pg_catalog.format('COMMENT ON FUNCTION %I(%s%s) IS %L', f.name, a.type, a.types, f.note
                 || CASE a.type WHEN 'text' THEN ' (decimal, base32 or base62)' ELSE '' END
                 || CASE a.types WHEN '' THEN '' ELSE ', in a named layout' END);
         END LOOP;
@@ -274,7 +274,7 @@ COMMENT ON FUNCTION snowflake_from_base62(text) IS 'the ID of 11 characters of b
 
 CREATE FUNCTION idgen_internal.instance(
     OUT state text, OUT state_since timestamptz,
-    OUT node bigint, OUT region bigint, OUT shard bigint, OUT lanes bigint,
+    OUT node integer, OUT region integer, OUT shard integer, OUT lanes integer,
     OUT issuing_time timestamptz, OUT floor timestamptz, OUT ceiling timestamptz,
     OUT window_left interval,
     OUT clock_state text, OUT clock_skew interval, OUT incarnation uuid, OUT registry text,

@@ -7,8 +7,8 @@
 namespace idgen {
 namespace {
 
-constexpr std::int8_t kNotADigit = -1;
-using DigitTable = std::array<std::int8_t, 256>;
+constexpr std::uint8_t kNotADigit = 255;
+using DigitTable = std::array<std::uint8_t, 256>;
 
 constexpr std::string_view kBase32Digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 constexpr std::string_view kBase62Digits =
@@ -18,7 +18,7 @@ constexpr DigitTable table_of(std::string_view digits) noexcept {
   DigitTable table{};
   for (auto &entry : table) entry = kNotADigit;
   for (std::size_t i = 0; i < digits.size(); ++i) {
-    table[static_cast<unsigned char>(digits[i])] = static_cast<std::int8_t>(i);
+    table[static_cast<unsigned char>(digits[i])] = static_cast<std::uint8_t>(i);
   }
   return table;
 }
@@ -46,11 +46,10 @@ TextParse parse_digits(std::string_view text, std::size_t length, std::uint64_t 
   bool overflow = false;
   std::uint64_t value = 0;
   for (const char c : text) {
-    const std::int8_t digit = table[static_cast<unsigned char>(c)];
+    const std::uint8_t digit = table[static_cast<unsigned char>(c)];
     if (digit == kNotADigit) return {0, TextFault::malformed};
-    const auto add = static_cast<std::uint64_t>(digit);
-    overflow = overflow || value > (kMaxId - add) / base;
-    value = value * base + add;
+    overflow = overflow || value > (kMaxId - digit) / base;
+    value = value * base + digit;
   }
   if (overflow) return {0, TextFault::out_of_range};
   return {static_cast<std::int64_t>(value), TextFault::none};

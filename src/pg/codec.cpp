@@ -124,7 +124,7 @@ Datum decoded_row(FunctionCallInfo fcinfo, int64 id, const NamedLayout &named) {
     if (get_call_result_type(fcinfo, nullptr, &found) != TYPEFUNC_COMPOSITE) {
       elog(ERROR, "return type must be a row type");
     }
-    const MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+    MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
     columns = BlessTupleDesc(CreateTupleDescCopy(found));
     MemoryContextSwitchTo(old);
     fcinfo->flinfo->fn_extra = columns;

@@ -2,6 +2,8 @@
 // words in shared memory -> Datum. No lock, system call, allocation, WAL or
 // catalogue access unless a caller has to wait.
 
+#include "pg/issue.h"
+
 #include "core/generator.h"
 #include "pg/errors.h"
 #include "pg/layouts.h"
@@ -104,6 +106,10 @@ int detail_of_error(const WorkerReport &report) {
   pg_unreachable();
 }
 
+GrantState current_state() {
+  return unpack(issue_layout, shared->grant.load(std::memory_order_acquire)).state;
+}
+
 IssueWords issue_words() {
   return {shared->last, shared->grant, shared->clock_offset};
 }
@@ -175,12 +181,26 @@ struct Batch {
 };
 
 }  // namespace
+
+void require_layout_matches_record() {
+  if (shared == nullptr) return;
+  // Right after a start the worker may not have read the record yet.
+  const std::int64_t deadline = monotonic_ns() + ms_to_ns(max_wait);
+  ConditionVariablePrepareToSleep(&shared->grant_changed);
+  while (current_state() == GrantState::acquiring && monotonic_ns() < deadline) {
+    ConditionVariableTimedSleep(&shared->grant_changed, max_wait, issue_wait_event());
+  }
+  ConditionVariableCancelSleep();
+  if (current_state() == GrantState::mismatch) report_refusal(GrantState::mismatch);
+}
+
 }  // namespace idgen::pg
 
 using namespace idgen;
 using namespace idgen::pg;
 
 Datum idgen_nextval(PG_FUNCTION_ARGS) {
+  (void)fcinfo;
   const Issued issued = issue(1);
   add(my_counters().calls, 1);
   PG_RETURN_INT64(static_cast<int64>(issued.decision.first));

@@ -1,6 +1,7 @@
 #include "pg/layouts.h"
 
 #include "pg/errors.h"
+#include "pg/issue.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
 
@@ -84,15 +85,15 @@ bool read_layout(const char *name, NamedLayout &found) {
   ScanKeyData key;
   ScanKeyInit(&key, kName, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&key_name));
 
-  const Relation relation = table_open(table, AccessShareLock);
+  Relation relation = table_open(table, AccessShareLock);
   const Oid schema = RelationGetNamespace(relation);
-  const SysScanDesc scan =
+  SysScanDesc scan =
       systable_beginscan(relation, get_relname_relid(kLayoutIndex, schema), true, nullptr, 1, &key);
-  const HeapTuple row = systable_getnext(scan);
+  HeapTuple row = systable_getnext(scan);
   const bool exists = HeapTupleIsValid(row);
   if (exists) {
     bool isnull = false;
-    const TupleDesc columns = RelationGetDescr(relation);
+    TupleDesc columns = RelationGetDescr(relation);
     const Datum definition = heap_getattr(row, kDefinition, columns, &isnull);
     const Datum epoch = heap_getattr(row, kEpoch, columns, &isnull);
     found = layout_of_row(name, TextDatumGetCString(definition), TextDatumGetCString(epoch));
@@ -171,6 +172,7 @@ Datum idgen_configured_layout(PG_FUNCTION_ARGS) {
   if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE) {
     elog(ERROR, "return type must be a row type");
   }
+  require_layout_matches_record();
   const Layout layout = configured_layout();
   Datum values[2] = {CStringGetTextDatum(to_text(layout).text),
                      CStringGetTextDatum(epoch_to_text(layout.epoch_us).text)};
@@ -184,7 +186,7 @@ Datum idgen_configured_layout(PG_FUNCTION_ARGS) {
 Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "idgen_layout_guard was not called as a trigger");
   const auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
-  const Relation relation = trigger->tg_relation;
+  Relation relation = trigger->tg_relation;
 
   if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -194,8 +196,8 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
                     errhint("Add another layout under another name.")));
   }
 
-  const TupleDesc columns = RelationGetDescr(relation);
-  const HeapTuple row = trigger->tg_trigtuple;
+  TupleDesc columns = RelationGetDescr(relation);
+  HeapTuple row = trigger->tg_trigtuple;
   Datum values[kColumns];
   bool nulls[kColumns];
   heap_deform_tuple(row, columns, values, nulls);
@@ -213,10 +215,10 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
   NameData key_name;
   namestrcpy(&key_name, kOwnLayoutName);
   ScanKeyInit(&key, kName, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&key_name));
-  const SysScanDesc scan =
+  SysScanDesc scan =
       systable_beginscan(relation, get_relname_relid(kLayoutIndex, RelationGetNamespace(relation)),
                          true, nullptr, 1, &key);
-  const HeapTuple old = systable_getnext(scan);
+  HeapTuple old = systable_getnext(scan);
   bool same = false;
   char old_kind = 0;
   ItemPointerData place;

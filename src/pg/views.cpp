@@ -23,6 +23,7 @@ struct Row {
   void put(Datum value) { values[next++] = value; }
   void null() { nulls[next++] = true; }
   void text(const char *value) { put(CStringGetTextDatum(value)); }
+  void integer(std::uint64_t value) { put(Int32GetDatum(static_cast<int32>(value))); }
   void number(std::uint64_t value) { put(Int64GetDatum(static_cast<int64>(value))); }
   void time(std::int64_t unix_us) { put(TimestampTzGetDatum(unix_us - kUnixToPostgresUs)); }
   void tick(std::uint64_t tick) { time(tick_start_us(instance_layout, tick)); }
@@ -104,10 +105,10 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
   else
     row.null();
   if (held) {
-    row.number(grant.node);
-    row.number(grant.node >> instance_layout.shard.width);
-    row.number(grant.node & instance_layout.shard.max());
-    row.number(std::uint64_t{1} << grant.log2_lanes);
+    row.integer(grant.node);
+    row.integer(grant.node >> instance_layout.shard.width);
+    row.integer(grant.node & instance_layout.shard.max());
+    row.integer(1U << grant.log2_lanes);
     row.time(issuing_us);
     row.tick(info.floor);
     row.time(ceiling_us);
@@ -118,7 +119,10 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
   row.text(name_of(info.clock_state));
   row.span(info.clock_skew_ns / 1000);
   auto *incarnation = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
-  memcpy(incarnation->data, &shared->incarnation, UUID_LEN);
+  for (int i = 0; i < UUID_LEN; ++i) {  // as the record writes it: high byte first
+    incarnation->data[i] =
+        static_cast<unsigned char>(shared->incarnation.words[i / 8] >> (8 * (7 - i % 8)));
+  }
   row.put(UUIDPGetDatum(incarnation));
   row.text("local");
   if (info.pid != 0)

@@ -217,6 +217,8 @@ void Worker::take_reply(const ClockSample &sample) {
   note_failure(reply_);
   if (reply_.outcome == RegistryOutcome::layout_mismatch) {
     refuse(GrantState::mismatch);
+  } else if (reply_.outcome == RegistryOutcome::exhausted) {
+    refuse(GrantState::exhausted);
   } else if (reply_.outcome == RegistryOutcome::refused && grant().state != GrantState::active) {
     // A grant that is still held stays good up to its ceiling.
     refuse(GrantState::fenced);

@@ -150,7 +150,7 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
   const std::uint64_t floor = std::max(record_.ceiling, request.issuing_tick);
   const std::uint64_t end = layout_.time.max();
   if (floor >= end) {
-    reply.outcome = RegistryOutcome::refused;
+    reply.outcome = RegistryOutcome::exhausted;
     reply.message = "the time field of the layout is exhausted";
     return;
   }

@@ -48,6 +48,7 @@ enum class RegistryOutcome : std::uint8_t {
   failed,           // not done, or not known whether: ask again later
   refused,          // won't work until somebody does something: `message` says what
   layout_mismatch,  // refused, because the record has another layout
+  exhausted,        // refused, because the layout's time field has no tick left
 };
 
 struct RegistryReply {

@@ -96,9 +96,8 @@ class Client {
     const char *values[] = {count.c_str()};
     Call call;
     call.start = now_ns();
-    PGresult *result = n == 1
-                           ? PQexecPrepared(connection, "one", 0, nullptr, nullptr, nullptr, 1)
-                           : PQexecPrepared(connection, "many", 1, values, nullptr, nullptr, 1);
+    PGresult *result = n == 1 ? PQexecPrepared(connection, "one", 0, nullptr, nullptr, nullptr, 1)
+                              : PQexecPrepared(connection, "many", 1, values, nullptr, nullptr, 1);
     call.end = now_ns();
     const bool ok = PQresultStatus(result) == PGRES_TUPLES_OK;
     if (ok) {

@@ -1,0 +1,69 @@
+# Whatever ends the server or one of its processes, the next ID is greater than
+# every one issued before, and none comes twice.
+use strict;
+use warnings;
+
+use IdgenTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $loops = $ENV{IDGEN_LOOPS} // 20;
+my $node = new_node('main', 'restart_after_crash = on');
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION idgen');
+
+my $files = PostgreSQL::Test::Utils::tempdir();
+my @saved;
+my $greatest = 0;
+my @ways = ('restart', 'immediate stop', 'kill -9 of a backend');
+
+for my $loop (1 .. $loops) {
+    my $way = $ways[ $loop % @ways ];
+    my $file = "$files/$loop";
+    my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000,
+        '--tolerate-disconnect', '--save', $file);
+    # Every loop ends under load: some IDs must be out first.
+    $node->poll_query_until('postgres', 'SELECT ids > 20000 FROM snowflake_stats')
+      or die 'the load did not start';
+    if ($way eq 'restart') {
+        $node->restart('fast');
+    } elsif ($way eq 'immediate stop') {
+        $node->stop('immediate');
+        $node->start;
+    } else {
+        my $victim = $node->safe_psql('postgres',
+            "SELECT pid FROM pg_stat_activity WHERE query LIKE '%snowflake_%' AND pid <> pg_backend_pid() LIMIT 1");
+        my $incarnation = $node->safe_psql('postgres', 'SELECT incarnation FROM snowflake_instance');
+        kill 'KILL', $victim;
+        $node->poll_query_until('postgres',
+            "SELECT incarnation <> '$incarnation' FROM snowflake_instance")
+          or die 'the server did not come back';
+    }
+    my ($code, $figures) = finish_collector($load);
+    is($code, 0, "loop $loop: 0 repeats, 0 inversions before the $way");
+    push @saved, $file;
+    $greatest = $figures->{greatest} if $figures->{greatest} > $greatest;
+    my $next = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
+    cmp_ok($next, '>', $greatest, "loop $loop: the next ID after the $way is greater");
+    $greatest = $next;
+}
+
+my $out = '';
+my $ok = IPC::Run::run([ $ENV{IDGEN_COLLECTOR}, 'check', @saved ], '>', \$out);
+ok($ok, 'all loops judged as one: no repeat, no inversion');
+my $figures = figures($out);
+note($out);
+is($figures->{repeats}, 0, 'no ID twice across restarts');
+is($figures->{inversions}, 0, 'no ID out of order across restarts');
+cmp_ok($figures->{ids}, '>', 20_000 * $loops, 'the loops were loaded');
+
+# Issuing time must not have run away from the clock.
+my $skew = $node->safe_psql('postgres', 'SELECT extract(epoch FROM clock_skew) FROM snowflake_instance');
+cmp_ok($skew, '<', 60, 'issuing time stays near the wall clock');
+
+# A fast shutdown isn't held up by the worker.
+$node->safe_psql('postgres', 'CHECKPOINT');
+my $begin = time();
+$node->stop('fast');
+cmp_ok(time() - $begin, '<', 5, 'fast shutdown');
+done_testing();
