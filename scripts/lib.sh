@@ -12,10 +12,10 @@ pgxs_test=$pg_lib/pgxs/src/test
 
 # The server refuses to run as root and can't read root's home. Then it runs as
 # Debian's user postgres, and everything it needs is copied to a folder of its
-# own outside of the checkout.
+# own outside of the checkout, in that user's home.
 if [ "$(id -u)" -eq 0 ]; then
     server_user=postgres
-    work=/var/tmp/idgen-$(printf '%s' "$root" | cksum | cut -d' ' -f1)
+    work=/var/lib/postgresql/idgen-$(printf '%s' "$root" | cksum | cut -d' ' -f1)
 else
     server_user=$(id -un)
     work=$root/build/work
@@ -58,17 +58,30 @@ stage_settings() {
     echo "shared_preload_libraries = 'idgen'"
 }
 
-# start_cluster FOLDER [SETTING...]: a server on a socket in FOLDER.
-start_cluster() {
+# The folder of a cluster's socket: its own, unless the checkout lies so deep
+# that the name of a socket (107 characters at most) would not fit.
+socket_of() {
     local folder=$1
+    if [ ${#folder} -gt 85 ]; then
+        folder=/tmp/idgen-$(id -u)-$(printf '%s' "$1" | cksum | cut -d' ' -f1)
+        mkdir -p -m 700 "$folder"
+        [ -O "$folder" ] || { echo "$folder belongs to somebody else" >&2; return 1; }
+    fi
+    echo "$folder"
+}
+
+# start_cluster FOLDER [SETTING...]: a server on a socket in socket_of FOLDER.
+start_cluster() {
+    local folder=$1 socket
     shift
     fresh_folder "$folder"
+    socket=$(socket_of "$folder")
     as_server "$pg_bin/initdb" -D "$folder/data" -A trust -U postgres --no-sync >"$work/initdb.log" 2>&1 ||
         { cat "$work/initdb.log"; return 1; }
     {
         stage_settings
         echo "listen_addresses = ''"
-        echo "unix_socket_directories = '$folder'"
+        echo "unix_socket_directories = '$socket'"
         printf '%s\n' "$@"
     } >>"$folder/data/postgresql.conf"
     as_server "$pg_bin/pg_ctl" -D "$folder/data" -l "$folder/log" -w start >/dev/null ||
