@@ -135,6 +135,19 @@ ALTER OPERATOR FAMILY snowflakeid_ops USING hash ADD
     FUNCTION 1 (bigint, bigint) hashint8(bigint),
     FUNCTION 2 (bigint, bigint) hashint8extended(bigint, bigint);
 
+CREATE FUNCTION idgen_internal.larger(snowflakeid, snowflakeid) RETURNS snowflakeid
+    AS 'int8larger' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.smaller(snowflakeid, snowflakeid) RETURNS snowflakeid
+    AS 'int8smaller' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE AGGREGATE max(snowflakeid) (
+    SFUNC = idgen_internal.larger, STYPE = snowflakeid, COMBINEFUNC = idgen_internal.larger,
+    SORTOP = >, PARALLEL = SAFE);
+CREATE AGGREGATE min(snowflakeid) (
+    SFUNC = idgen_internal.smaller, STYPE = snowflakeid, COMBINEFUNC = idgen_internal.smaller,
+    SORTOP = <, PARALLEL = SAFE);
+COMMENT ON AGGREGATE max(snowflakeid) IS 'maximum value of all snowflakeid input values';
+COMMENT ON AGGREGATE min(snowflakeid) IS 'minimum value of all snowflakeid input values';
+
 ------------------------------------------------------------------------------
 -- Layouts: this database's own and other people's, by name. Append-only.
 

@@ -78,7 +78,7 @@ enum class LayoutFault : std::uint8_t {
   bad_tick,         // not one of the tick lengths that are allowed
   missing_time,     // no `time`
   too_wide,         // more than 64 bits in all
-  beyond_calendar,  // the time field ends after the year 100000 or so
+  beyond_calendar,  // the time field ends after the year 29999
   // is_issuable() only:
   wrong_order,     // not time, region, shard, sequence from the top
   needs_sign_bit,  // more than 63 bits in all
@@ -194,10 +194,12 @@ struct EpochParse {
   bool ok = false;
 };
 // "YYYY-MM-DD[(T| )HH:MM:SS[.mmm]][Z]", always UTC, or whole milliseconds of
-// Unix time. No other time zone: a layout must not depend on a setting.
+// Unix time; from 1970 to 9999. No other time zone: a layout must not depend on a
+// setting.
 EpochParse parse_epoch(std::string_view text) noexcept;
 
-// "YYYY-MM-DDTHH:MM:SS[.mmm]Z".
+// "YYYY-MM-DDTHH:MM:SS[.mmm]Z". parse_epoch() reads it back up to the year 9999;
+// the ends of wide time fields lie behind that and are only shown.
 LayoutText epoch_to_text(std::int64_t unix_us) noexcept;
 
 }  // namespace idgen

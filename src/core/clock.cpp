@@ -38,7 +38,7 @@ void Clock::sample(const ClockSample &sample, const ClockPolicy &policy) noexcep
   const std::int64_t ahead = offset_ - wall_offset;
 
   if (ahead > kNoise) {
-    offset_ -= std::min(ahead, elapsed / kSlewDivisor);
+    offset_ -= std::min({ahead, elapsed / kSlewDivisor, kMaxSlewStep});
     state_ = ClockState::holding;
   } else if (ahead >= -policy.max_skew) {
     offset_ = wall_offset;

@@ -36,8 +36,13 @@ class Clock {
   // A difference up to this is reading noise and slewing by the time daemon:
   // followed in both directions.
   static constexpr std::int64_t kNoise = 1'000'000;
-  // While ahead, issuing time runs at 1 - 1/10 of real speed.
+  // While ahead, issuing time runs at 1 - 1/10 of real speed: a sample takes a
+  // tenth of the time since the last one off, at most kMaxSlewStep, so that
+  // callers never see a step they would have to wait for. Samples should come
+  // every kSlewInterval meanwhile; late ones only make it slower.
   static constexpr std::int64_t kSlewDivisor = 10;
+  static constexpr std::int64_t kMaxSlewStep = 1'000'000;
+  static constexpr std::int64_t kSlewInterval = kMaxSlewStep * kSlewDivisor;
 
   // Starts at the wall clock or at `floor`, whichever is later.
   void start(const ClockSample &sample, std::int64_t floor) noexcept;

@@ -9,9 +9,9 @@
 //   U2  an ID's tick is at or above the floor and below the ceiling of the
 //       grant it was issued under.
 //
-// The floor is not part of the grant: the worker raises the word to the last ID
-// below it before it publishes (raise_word), so that "greater than `last`"
-// implies "at or above the floor".
+// The floor is not part of the grant: before it publishes, the worker raises the
+// word to the block's last ID below the floor (Block::last_below, raise_word), so
+// that "greater than `last`" implies "at or above the floor".
 
 #ifndef IDGEN_CORE_GENERATOR_H
 #define IDGEN_CORE_GENERATOR_H
@@ -49,6 +49,13 @@ struct Block {
     const std::uint64_t offset = low - base;
     return offset < max_offset() ? (tick << width) + offset + 1 : (tick + 1) << width;
   }
+  // The block's own last ID below a tick (above 0): what a word is raised to so
+  // that nothing below the tick is issued. Not the last ID of any node: that
+  // value is the same for every block, and a word that has come back to it lets
+  // a paused CAS succeed (hole; test/model: floor_word_shared_by_nodes).
+  constexpr std::uint64_t last_below(std::uint64_t tick) const noexcept {
+    return tick == 0 ? 0 : id_at((tick << width) - 1);
+  }
 };
 
 enum class Verdict : std::uint8_t {
@@ -82,6 +89,14 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
   decision.grant_state = grant.state;
   if (grant.state != GrantState::active) return decision;
 
+  // A clock beyond the ceiling is settled before anything is shifted: it may be
+  // beyond the time field, too.
+  const Verdict beyond = grant.ceiling >= layout.max_ceiling() ? Verdict::end : Verdict::ceiling;
+  if (now >= grant.ceiling) {
+    decision.verdict = beyond;
+    return decision;
+  }
+
   // first = the smallest ID of this node that is > last and whose tick is >= now
   const Block block(layout, grant);
   std::uint64_t first = block.index_after(last);
@@ -91,7 +106,7 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
   const std::uint64_t lead_limit = now + (n > 1 ? max_lead / 2 : max_lead);
   const std::uint64_t first_tick = first >> block.width;
   if (first_tick >= grant.ceiling) {
-    decision.verdict = grant.ceiling >= layout.max_ceiling() ? Verdict::end : Verdict::ceiling;
+    decision.verdict = beyond;
     if (first_tick > lead_limit) decision.wait_ticks = first_tick - lead_limit;
     return decision;
   }

@@ -67,11 +67,6 @@ struct IssueLayout {
   constexpr std::uint64_t ticks_covering(std::int64_t ns) const noexcept {
     return ns <= tick_ns ? 1 : static_cast<std::uint64_t>((ns + tick_ns - 1) / tick_ns);
   }
-  // The last ID below a tick, whatever its node: the value a word is raised to
-  // so that nothing below the tick can be issued.
-  constexpr std::uint64_t last_below(std::uint64_t tick) const noexcept {
-    return tick == 0 ? 0 : (tick << time_shift()) - 1;
-  }
   constexpr std::uint64_t tick_in(std::uint64_t id) const noexcept { return id >> time_shift(); }
 };
 

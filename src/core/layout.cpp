@@ -7,11 +7,13 @@
 namespace idgen {
 namespace {
 
-// Keeps every sum and product in this file inside int64 (the year 148,000).
-constexpr std::int64_t kEndOfCalendarUs = std::int64_t{1} << 62;
+// 30000-01-01. Keeps every sum and product in this file inside int64, and years
+// inside std::chrono's.
+constexpr std::int64_t kEndOfCalendarUs = 884'541'340'800'000'000;
 
 constexpr unsigned kMaxTimeWidth = 62;
-constexpr unsigned kMaxSmallWidth = 31;  // node and sequence fit an SQL integer
+constexpr unsigned kMaxSmallWidth = 31;                    // node and sequence fit an SQL integer
+constexpr std::int64_t kMaxEpochMs = 253'402'300'799'999;  // the end of 9999
 constexpr std::int64_t kMaxTickUs = std::int64_t{3600} * 1000 * 1000;
 
 constexpr bool is_space(char c) noexcept {
@@ -102,7 +104,7 @@ const char *describe(LayoutFault fault) noexcept {
     case LayoutFault::too_wide:
       return "The fields take more than 64 bits in all.";
     case LayoutFault::beyond_calendar:
-      return "The time field would end after the year 148000.";
+      return "The time field would end after the year 29999.";
     case LayoutFault::wrong_order:
       return "An instance issues IDs only in the order time, region, shard, sequence.";
     case LayoutFault::needs_sign_bit:
@@ -155,7 +157,8 @@ LayoutParse parse_layout(std::string_view definition, std::int64_t epoch_us) noe
       if (tick_seen) return refuse(LayoutFault::repeated_field, item);
       tick_seen = true;
       if (!parse_tick(value, layout.tick_us)) return refuse(LayoutFault::bad_tick, item);
-    } else if (name == "sign" && first) {
+    } else if (name == "sign" && (first || sign_width != 0)) {
+      if (sign_width != 0) return refuse(LayoutFault::repeated_field, item);
       if (value != "1") return refuse(LayoutFault::bad_width, item);
       sign_width = 1;
     } else {
@@ -322,7 +325,6 @@ IdResult min_id(const Layout &layout, std::int64_t unix_us) noexcept {
 
 EpochParse parse_epoch(std::string_view text) noexcept {
   std::int64_t ms = 0;
-  constexpr std::int64_t kMaxEpochMs = kEndOfCalendarUs / 1000;
   if (parse_number(text, ms)) {
     return ms <= kMaxEpochMs ? EpochParse{ms * 1000, true} : EpochParse{};
   }

@@ -1,8 +1,14 @@
 #include "core/lease.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace idgen {
+namespace {
+
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
+}  // namespace
 
 std::uint64_t Lease::window_ticks(std::int64_t now, std::int64_t window) const noexcept {
   const std::int64_t span = std::min(window, std::max(now - started_, kFirstWindow));
@@ -11,35 +17,40 @@ std::uint64_t Lease::window_ticks(std::int64_t now, std::int64_t window) const n
 
 Lease::Step Lease::next(std::int64_t now, std::uint64_t issuing_tick,
                         std::int64_t window) noexcept {
-  if (in_flight_ || now < retry_at_) return {};
+  if (waiting() || now < retry_at_) return {};
   const std::uint64_t ticks = window_ticks(now, window);
   if (!held_) {
-    in_flight_ = true;
+    in_flight_ = Ask::acquire;
     return {Ask::acquire, ticks, 0};
   }
   const std::uint64_t left = ceiling_ > issuing_tick ? ceiling_ - issuing_tick : 0;
   const std::uint64_t wanted = std::min(issuing_tick + ticks, layout_.max_ceiling());
   if (left > ticks / 2 || wanted <= ceiling_) return {};
-  in_flight_ = true;
+  in_flight_ = Ask::extend;
   return {Ask::extend, ticks, wanted};
 }
 
 void Lease::acknowledged(std::uint64_t ceiling) noexcept {
-  in_flight_ = false;
-  held_ = true;
-  ceiling_ = std::max(ceiling_, ceiling);
+  const Ask asked = in_flight_;
+  in_flight_ = Ask::nothing;
+  if (asked == Ask::acquire) {
+    held_ = true;
+    ceiling_ = ceiling;  // the fresh node's own, which may lie below the old one's
+  } else if (held_) {
+    ceiling_ = std::max(ceiling_, ceiling);
+  }
   retry_at_ = 0;
   retry_pause_ = 0;
 }
 
 void Lease::failed(std::int64_t now) noexcept {
-  in_flight_ = false;
+  in_flight_ = Ask::nothing;
   retry_pause_ = retry_pause_ == 0 ? kFirstRetry : std::min(2 * retry_pause_, kLastRetry);
   retry_at_ = now + retry_pause_;
 }
 
 void Lease::resume(std::uint64_t ceiling) noexcept {
-  in_flight_ = false;
+  in_flight_ = Ask::nothing;
   held_ = true;
   ceiling_ = ceiling;
 }
@@ -48,6 +59,7 @@ std::int64_t Lease::wake_at(std::int64_t now, std::uint64_t issuing_tick,
                             std::int64_t window) const noexcept {
   if (now < retry_at_) return retry_at_;
   if (!held_) return now;
+  if (ceiling_ >= layout_.max_ceiling()) return kNever;
   const std::uint64_t half = window_ticks(now, window) / 2;
   const std::uint64_t left = ceiling_ > issuing_tick ? ceiling_ - issuing_tick : 0;
   if (left <= half) return now;

@@ -6,7 +6,7 @@
 // are nanoseconds of CLOCK_MONOTONIC.
 //
 //   U3  ceiling() only ever takes values that acknowledged() was given.
-//   U4  nothing here asks for a ceiling below one already acknowledged.
+//   U4  no extension asks for a ceiling below one already acknowledged.
 
 #ifndef IDGEN_CORE_LEASE_H
 #define IDGEN_CORE_LEASE_H
@@ -53,11 +53,12 @@ class Lease {
 
   // Goes on with a ceiling that was published before (a restarted worker).
   void resume(std::uint64_t ceiling) noexcept;
-  // The node is to be acquired afresh; the next step asks for that.
+  // The node is to be acquired afresh; the next step asks for that. The outcome
+  // of an extension in flight is still to be told, and changes nothing.
   void restart() noexcept { held_ = false; }
 
   bool held() const noexcept { return held_; }
-  bool waiting() const noexcept { return in_flight_; }
+  bool waiting() const noexcept { return in_flight_ != Ask::nothing; }
   std::uint64_t ceiling() const noexcept { return ceiling_; }
 
   // When next() may have something to do, if issuing time goes on as the
@@ -74,7 +75,7 @@ class Lease {
   std::int64_t retry_at_ = 0;
   std::int64_t retry_pause_ = 0;
   bool held_ = false;
-  bool in_flight_ = false;
+  Ask in_flight_ = Ask::nothing;
 };
 
 }  // namespace idgen

@@ -51,7 +51,8 @@ const char *time_text(std::int64_t unix_us) {
              errmsg("%s " INT64_FORMAT " is out of range", what, static_cast<int64>(value)),
              width == 0 ? errdetail("Layout \"%s\" has no %s; only 0 is allowed.", name, what)
                         : errdetail("Layout \"%s\" has %u bits of %s: 0 to %llu are allowed.", name,
-                                    width, what, static_cast<unsigned long long>(max))));
+                                    width, what, static_cast<unsigned long long>(max)),
+             errhint("The view snowflake_layouts shows the layouts and their widths.")));
   };
   switch (fault) {
     case Fault::negative:
@@ -72,7 +73,9 @@ const char *time_text(std::int64_t unix_us) {
       ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
                       errmsg("time is outside of what layout \"%s\" holds", name),
                       errdetail("It holds times from %s to before %s.", time_text(layout.epoch_us),
-                                time_text(layout.end_us()))));
+                                time_text(layout.end_us())),
+                      errhint("Is another layout meant? Its name is the last argument; the view "
+                              "snowflake_layouts lists them.")));
       break;
     case Fault::node_too_wide:
       field("node", layout.node_width(), layout.max_node());

@@ -162,10 +162,11 @@ void Worker::ask(const Lease::Step &step, const ClockSample &sample) {
 // offset, publish the grant.
 void Worker::publish_acquired(const RegistryReply &reply, const ClockSample &sample) {
   if (grant().state == GrantState::active) withdraw(GrantState::acquiring);
-  raise_word(shared->last, issue_layout.last_below(reply.floor));
+  const Grant fresh = {GrantState::active, 0, reply.node, reply.ceiling};
+  raise_word(shared->last, Block(issue_layout, fresh).last_below(reply.floor));
   clock_.raise(sample.monotonic, static_cast<std::int64_t>(reply.floor) * issue_layout.tick_ns);
   shared->clock_offset.store(clock_.offset(), std::memory_order_release);
-  set_grant({GrantState::active, 0, reply.node, reply.ceiling});
+  set_grant(fresh);
 
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   shared->info.floor = reply.floor;
@@ -278,8 +279,12 @@ long Worker::turn() {
   const std::int64_t then = monotonic_ns();
   const std::int64_t wake = lease_.wake_at(then, issuing_tick(then), ms_to_ns(window));
   const std::int64_t until_ms = (wake - then) / 1000000;
+  std::int64_t longest = clock_interval;
+  if (clock_.state() == ClockState::holding) {
+    longest = std::min(longest, Clock::kSlewInterval / 1000000);
+  }
   return static_cast<long>(std::clamp<std::int64_t>(
-      until_ms, std::min(kShortestSleepMs, clock_interval), clock_interval));
+      until_ms, std::min<std::int64_t>(kShortestSleepMs, longest), longest));
 }
 
 void leave(int, Datum) {

@@ -98,7 +98,7 @@ bool LocalRegistry::choose(const RegistryRequest &request, bool found, bool copi
 
   if (request.shard >= 0) {
     next.node = static_cast<std::uint32_t>(first + static_cast<std::uint64_t>(request.shard));
-    if (copied && contains(next.former, next.node)) {
+    if (contains(next.former, next.node)) {
       message = "this data directory is a copy of one that holds node " +
                 std::to_string(next.node) + ", which idgen.shard pins here too";
       return false;
@@ -128,8 +128,9 @@ bool LocalRegistry::choose(const RegistryRequest &request, bool found, bool copi
     }
     return true;
   }
-  message = "no node is left in region " + std::to_string(request.region) +
-            ": copies of this data directory have held them all";
+  message = "no node is left to draw in region " + std::to_string(request.region) + ": ";
+  message += next.former.empty() ? "node 0 is never drawn"
+                                 : "copies of this data directory have held them all";
   return false;
 }
 

@@ -250,7 +250,13 @@ RecordFile::Load RecordFile::load(OwnRecord &record, bool &copied, std::string &
     why = "the file \"" + path() + "\" is damaged: " + why;
     return Load::damaged;
   }
-  copied = record.file != info.st_ino;
+  struct stat place {};
+  if (stat(directory_.c_str(), &place) != 0) {
+    why = errno_text("read directory", directory_);
+    return Load::unreadable;
+  }
+  copied = record.file != info.st_ino || record.directory != place.st_ino ||
+           record.directory_birth != birth_of(directory_);
   return Load::loaded;
 }
 

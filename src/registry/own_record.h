@@ -23,8 +23,8 @@
 // called, whatever PostgreSQL's fsync setting says (U3). A file whose fsync
 // failed is never trusted: the next attempt writes a new one.
 //
-// Since a copy of the file has another inode than the one it names, a copied
-// data directory shows.
+// Since a copy of the file has another inode than the one it names, or lies in
+// another directory, a copied data directory shows.
 
 #ifndef IDGEN_REGISTRY_OWN_RECORD_H
 #define IDGEN_REGISTRY_OWN_RECORD_H
@@ -72,7 +72,8 @@ class RecordFile {
   // must exist).
   explicit RecordFile(std::string directory) : directory_(std::move(directory)) {}
 
-  // Reads the record. `copied`: the file is not the one that was written.
+  // Reads the record. `copied`: the file or its directory is not the one that
+  // was written.
   Load load(OwnRecord &record, bool &copied, std::string &why) const;
 
   // Writes the record durably; fills in `file`, `directory` and its birth.

@@ -35,7 +35,7 @@ enum class RegistryAsk : std::uint8_t {
 struct RegistryRequest {
   RegistryAsk ask = RegistryAsk::acquire;
   Incarnation incarnation;
-  std::int64_t region = 0;
+  std::int64_t region = 0;         // it and the shard fit the layout
   std::int64_t shard = -1;         // acquire: the pinned one, or -1 for any
   std::uint32_t node = 0;          // resume: the node held
   std::uint64_t issuing_tick = 0;  // acquire: the floor is not below this

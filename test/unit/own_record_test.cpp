@@ -1,0 +1,194 @@
+#include "registry/own_record.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+namespace idgen {
+namespace {
+
+namespace fs = std::filesystem;
+
+class OwnRecordFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "idgen-record-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    root_ = name;
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  std::string directory() const { return (root_ / "idgen").string(); }
+  static std::string read(const std::string &path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+  }
+
+  fs::path root_;
+  std::string why_;
+};
+
+OwnRecord sample() {
+  OwnRecord record;
+  record.layout = "time:41 region:3 shard:7 sequence:12 tick:1ms";
+  record.epoch = "2025-01-01T00:00:00Z";
+  record.registry = "local";
+  record.system = 7449876543210987654u;
+  record.incarnation.words = {0x0123456789abcdefu, 0xfedcba9876543210u};
+  record.node = 397;
+  record.ceiling = 59876543210u;
+  record.former = {12, 845};
+  record.boot = "01234567-89ab-cdef-0123-456789abcdef";
+  record.boottime = 86400000000000;
+  record.issuing = 59876540210000000;
+  return record;
+}
+
+bool reads(const std::string &text) {
+  OwnRecord record;
+  std::string why;
+  const bool ok = from_text(text, record, why);
+  EXPECT_EQ(ok, why.empty());
+  return ok;
+}
+
+RC_GTEST_PROP(OwnRecord, gives_back_what_was_written, ()) {
+  OwnRecord record = sample();
+  record.system = *rc::gen::arbitrary<std::uint64_t>();
+  record.file = *rc::gen::arbitrary<std::uint64_t>();
+  record.directory = *rc::gen::arbitrary<std::uint64_t>();
+  record.directory_birth = *rc::gen::arbitrary<std::int64_t>();
+  record.incarnation.words = {*rc::gen::arbitrary<std::uint64_t>(),
+                              *rc::gen::arbitrary<std::uint64_t>()};
+  record.node = *rc::gen::arbitrary<std::uint32_t>();
+  record.log2_lanes = *rc::gen::arbitrary<std::uint32_t>();
+  record.ceiling = *rc::gen::arbitrary<std::uint64_t>();
+  record.former = *rc::gen::arbitrary<std::vector<std::uint32_t>>();
+  record.boottime = *rc::gen::arbitrary<std::int64_t>();
+  record.issuing = *rc::gen::arbitrary<std::int64_t>();
+  OwnRecord again;
+  std::string why;
+  RC_ASSERT(from_text(to_text(record), again, why));
+  RC_ASSERT(again == record);
+}
+
+TEST(OwnRecord, every_changed_or_missing_byte_shows) {
+  const std::string text = to_text(sample());
+  ASSERT_TRUE(reads(text));
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    for (const char c : {'0', '1', 'f', ' ', '\n', '\0'}) {
+      std::string changed = text;
+      changed[i] = c;
+      if (changed != text) {
+        EXPECT_FALSE(reads(changed)) << "byte " << i;
+      }
+    }
+    EXPECT_FALSE(reads(text.substr(0, i))) << "cut at " << i;
+    EXPECT_FALSE(reads(std::string(text).erase(i, 1))) << "byte " << i << " missing";
+  }
+}
+
+TEST(OwnRecord, nothing_may_follow_or_come_twice) {
+  const std::string text = to_text(sample());
+  EXPECT_FALSE(reads(text + "\n"));
+  EXPECT_FALSE(reads(text + text));
+  EXPECT_FALSE(reads(""));
+  const std::size_t node = text.find("node = ");
+  const std::size_t end = text.find('\n', node) + 1;
+  EXPECT_FALSE(reads(std::string(text).insert(end, text.substr(node, end - node))));
+}
+
+TEST_F(OwnRecordFile, a_missing_record_is_a_first_start) {
+  OwnRecord record;
+  bool copied = true;
+  EXPECT_EQ(RecordFile(directory()).load(record, copied, why_), RecordFile::Load::missing);
+}
+
+TEST_F(OwnRecordFile, what_is_stored_is_loaded) {
+  const RecordFile file(directory());
+  OwnRecord record = sample();
+  for (int i = 0; i < 3; ++i) {
+    record.ceiling += 1000;
+    ASSERT_TRUE(file.store(record, why_)) << why_;
+    OwnRecord again;
+    bool copied = true;
+    ASSERT_EQ(file.load(again, copied, why_), RecordFile::Load::loaded) << why_;
+    EXPECT_FALSE(copied);
+    EXPECT_EQ(again, record);
+    EXPECT_NE(again.file, 0u);
+    EXPECT_NE(again.directory, 0u);
+  }
+  EXPECT_FALSE(fs::exists(file.path() + ".new"));
+}
+
+TEST_F(OwnRecordFile, a_copied_directory_shows) {
+  OwnRecord record = sample();
+  ASSERT_TRUE(RecordFile(directory()).store(record, why_)) << why_;
+  const fs::path copy = root_ / "copy";
+  fs::copy(directory(), copy);
+  bool copied = false;
+  ASSERT_EQ(RecordFile(copy.string()).load(record, copied, why_), RecordFile::Load::loaded);
+  EXPECT_TRUE(copied);
+  ASSERT_EQ(RecordFile(directory()).load(record, copied, why_), RecordFile::Load::loaded);
+  EXPECT_FALSE(copied) << "the original is none";
+  fs::rename(directory(), root_ / "moved");
+  ASSERT_EQ(RecordFile((root_ / "moved").string()).load(record, copied, why_),
+            RecordFile::Load::loaded);
+  EXPECT_FALSE(copied) << "moved is not copied";
+}
+
+TEST_F(OwnRecordFile, a_damaged_record_is_not_a_missing_one) {
+  const RecordFile file(directory());
+  OwnRecord record = sample();
+  ASSERT_TRUE(file.store(record, why_)) << why_;
+  const std::string text = read(file.path());
+  for (const std::string &damaged :
+       {std::string(), text.substr(0, text.size() / 2), text + std::string(20000, ' ')}) {
+    std::ofstream(file.path(), std::ios::trunc) << damaged;
+    bool copied = false;
+    EXPECT_EQ(file.load(record, copied, why_), RecordFile::Load::damaged);
+    EXPECT_NE(why_.find("damaged"), std::string::npos) << why_;
+  }
+}
+
+TEST_F(OwnRecordFile, a_record_that_can_not_be_read_is_not_a_missing_one) {
+  fs::create_directories(directory() + "/record");
+  OwnRecord record;
+  bool copied = false;
+  EXPECT_EQ(RecordFile(directory()).load(record, copied, why_), RecordFile::Load::unreadable);
+  EXPECT_FALSE(why_.empty());
+}
+
+TEST_F(OwnRecordFile, what_a_crash_left_behind_is_no_obstacle) {
+  fs::create_directories(directory());
+  const RecordFile file(directory());
+  std::ofstream(file.path() + ".new") << "half a rec";
+  OwnRecord record = sample();
+  EXPECT_TRUE(file.store(record, why_)) << why_;
+  bool copied = true;
+  EXPECT_EQ(file.load(record, copied, why_), RecordFile::Load::loaded);
+}
+
+TEST_F(OwnRecordFile, a_store_that_fails_leaves_the_old_record) {
+  const RecordFile file(directory());
+  OwnRecord record = sample();
+  ASSERT_TRUE(file.store(record, why_)) << why_;
+  const std::string before = read(file.path());
+  fs::create_directories(file.path() + ".new/in_the_way");
+  record.ceiling += 1;
+  EXPECT_FALSE(file.store(record, why_));
+  EXPECT_FALSE(why_.empty());
+  EXPECT_EQ(read(file.path()), before);
+  EXPECT_FALSE(RecordFile((root_ / "no" / "parent").string()).store(record, why_));
+}
+
+}  // namespace
+}  // namespace idgen
