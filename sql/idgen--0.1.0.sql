@@ -152,7 +152,7 @@ COMMENT ON AGGREGATE min(snowflakeid) IS 'minimum value of all snowflakeid input
 -- Layouts: this database's own and other people's, by name. Append-only.
 
 CREATE TABLE idgen_internal.layout (
-    name name PRIMARY KEY,
+    name name PRIMARY KEY CHECK (name <> ''),
     definition text NOT NULL,
     epoch text NOT NULL,
     note text,
@@ -165,10 +165,14 @@ COMMENT ON COLUMN idgen_internal.layout.kind IS 'f: own, made by CREATE EXTENSIO
 
 CREATE FUNCTION idgen_internal.layout_guard() RETURNS trigger
     AS 'MODULE_PATHNAME', 'idgen_layout_guard' LANGUAGE C;
+-- Nobody else may hang it on a table of his own.
+REVOKE ALL ON FUNCTION idgen_internal.layout_guard() FROM PUBLIC;
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.layout
     FOR EACH ROW EXECUTE FUNCTION idgen_internal.layout_guard();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON idgen_internal.layout
     FOR EACH STATEMENT EXECUTE FUNCTION idgen_internal.layout_guard();
+ALTER TABLE idgen_internal.layout
+    ENABLE ALWAYS TRIGGER guard, ENABLE ALWAYS TRIGGER guard_truncate;
 
 CREATE FUNCTION idgen_internal.configured_layout(OUT definition text, OUT epoch text) RETURNS record
     AS 'MODULE_PATHNAME', 'idgen_configured_layout' LANGUAGE C VOLATILE;

@@ -135,6 +135,7 @@ enum class Fault : std::uint8_t {
   shard_too_wide,
   sequence_too_wide,
   not_ordered_by_time,  // bounds make sense only with time on top
+  turned_negative,      // so late that IDs of 64 bits are negative and sort before the others
 };
 
 struct Parts {
@@ -183,7 +184,7 @@ NodeResult node_of(const Layout &layout, std::int64_t region, std::int64_t shard
 
 // The smallest ID whose time is not before an instant: `id >= min_id(a) AND
 // id < min_id(b)` are exactly the IDs of [a, b). Faults: before_epoch,
-// past_end, not_ordered_by_time.
+// past_end, not_ordered_by_time, turned_negative.
 IdResult min_id(const Layout &layout, std::int64_t unix_us) noexcept;
 
 // ---------------------------------------------------------------------------

@@ -319,7 +319,7 @@ IdResult min_id(const Layout &layout, std::int64_t unix_us) noexcept {
   const std::uint64_t id = layout.time.put(tick.tick);
   // In a layout of 64 bits the upper half of the times has negative IDs, which
   // don't sort by time as int8 does.
-  if (id >> 63 != 0) return {0, Fault::past_end};
+  if (id >> 63 != 0) return {0, Fault::turned_negative};
   return {static_cast<std::int64_t>(id), Fault::none};
 }
 

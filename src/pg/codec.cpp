@@ -94,6 +94,12 @@ const char *time_text(std::int64_t unix_us) {
                       errmsg("IDs of layout \"%s\" do not sort by time", name),
                       errdetail("Its time is not the most significant field.")));
       break;
+    case Fault::turned_negative:
+      ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+                      errmsg("IDs of layout \"%s\" are negative at that time", name),
+                      errdetail("It takes 64 bits; from %s on its IDs don't sort by time.",
+                                time_text(tick_start_us(layout, (layout.time.max() >> 1) + 1)))));
+      break;
     case Fault::none:
       break;
   }

@@ -187,6 +187,11 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "idgen_layout_guard was not called as a trigger");
   const auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
   Relation relation = trigger->tg_relation;
+  if (RelationGetRelid(relation) != find_layout_table()) {
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                    errmsg("idgen_layout_guard guards no table but %s.%s", kInternalSchema,
+                           kLayoutTable)));
+  }
 
   if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -241,6 +246,10 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("this database's layout was restored before and can't change again")));
   }
+  ereport(NOTICE, (errmsg("this database's layout is now \"%s\", epoch %s",
+                          pstrdup(to_text(given.layout).text),
+                          pstrdup(epoch_to_text(given.layout.epoch_us).text)),
+                   errdetail("It replaces the one that CREATE EXTENSION had just recorded.")));
   simple_heap_delete(relation, &place);
   CommandCounterIncrement();
   values[kKind - 1] = CharGetDatum(kKindRestored);

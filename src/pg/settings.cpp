@@ -78,6 +78,17 @@ bool check_window(int *value, void **, GucSource) {
   return false;
 }
 
+bool region_fits(int value) {
+  return instance_layout.region.fits(static_cast<std::uint64_t>(value));
+}
+
+bool check_region(int *value, void **, GucSource) {
+  if (!layout_is_fixed || region_fits(*value)) return true;
+  GUC_check_errdetail("The layout has %d bits of region: 0 to %d are allowed.",
+                      instance_layout.region.width, static_cast<int>(instance_layout.region.max()));
+  return false;
+}
+
 bool shard_fits(int value) {
   return value == -1 || instance_layout.shard.fits(static_cast<std::uint64_t>(value));
 }
@@ -112,7 +123,7 @@ constexpr int kHourMs = 3600 * 1000;
 const IntSetting int_settings[] = {
     {"idgen.region", "Region part of this instance's node.",
      "The node is region and shard together; the layout gives the widths.", &region, 0, 0, INT_MAX,
-     PGC_POSTMASTER, 0, nullptr, nullptr},
+     PGC_POSTMASTER, 0, check_region, nullptr},
     {"idgen.shard", "Shard part of this instance's node; -1 leaves it to the registry.",
      "A pinned shard must not be pinned anywhere else.", &shard, -1, -1, INT_MAX, PGC_SIGHUP, 0,
      check_shard, nullptr},
@@ -233,7 +244,7 @@ void define_settings() {
                     errmsg("invalid value for parameter \"%s\": %d", name, value),
                     errdetail("%s", detail)));
   };
-  require(instance_layout.region.fits(static_cast<std::uint64_t>(region)), "idgen.region", region,
+  require(region_fits(region), "idgen.region", region,
           psprintf("The layout has %d bits of region: 0 to %d are allowed.",
                    instance_layout.region.width, static_cast<int>(instance_layout.region.max())));
   require(shard_fits(shard), "idgen.shard", shard,

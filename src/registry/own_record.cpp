@@ -52,6 +52,18 @@ class LineReader {
     if (error != std::errc{} || end != text.data() + text.size()) fail(name);
   }
 
+  // "number birth"
+  void inode(std::string_view name, Inode &out) {
+    const std::string_view text = value(name);
+    const std::size_t space = text.find(' ');
+    if (space == std::string_view::npos) {
+      fail(name);
+      return;
+    }
+    parse(text.substr(0, space), name, out.number);
+    parse(text.substr(space + 1), name, out.birth_ns);
+  }
+
   std::string_view fail(std::string_view name) {
     if (wrong_.empty()) wrong_ = name;
     return {};
@@ -77,6 +89,10 @@ std::string hex(std::uint64_t value, int digits) {
   char buffer[17];
   std::snprintf(buffer, sizeof(buffer), "%0*llx", digits, static_cast<unsigned long long>(value));
   return buffer;
+}
+
+std::string inode_text(const Inode &inode) {
+  return std::to_string(inode.number) + " " + std::to_string(inode.birth_ns);
 }
 
 std::string errno_text(const char *what, const std::string &path) {
@@ -119,10 +135,21 @@ bool write_all(int fd, std::string_view text) {
   return true;
 }
 
-std::int64_t birth_of(const std::string &path) {
+// The inode of an open file or directory.
+bool identify(int fd, Inode &inode) {
   struct statx info {};
-  if (statx(AT_FDCWD, path.c_str(), 0, STATX_BTIME, &info) != 0) return 0;
-  return (info.stx_mask & STATX_BTIME) != 0 ? info.stx_btime.tv_sec : 0;
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0) return false;
+  inode.number = info.stx_ino;
+  inode.birth_ns = 0;
+  if ((info.stx_mask & STATX_BTIME) != 0) {
+    inode.birth_ns = std::int64_t{info.stx_btime.tv_sec} * 1'000'000'000 + info.stx_btime.tv_nsec;
+  }
+  return true;
+}
+
+bool identify_directory(const std::string &path, Inode &inode) {
+  const Descriptor directory(open_retrying(path, O_RDONLY | O_DIRECTORY));
+  return directory.ok() && identify(directory.get(), inode);
 }
 
 bool sync_directory(const std::string &path, std::string &why) {
@@ -148,9 +175,8 @@ std::string to_text(const OwnRecord &record) {
   line("epoch", record.epoch);
   line("registry", record.registry);
   line("system", std::to_string(record.system));
-  line("file", std::to_string(record.file));
-  line("directory",
-       std::to_string(record.directory) + " " + std::to_string(record.directory_birth));
+  line("file", inode_text(record.file));
+  line("directory", inode_text(record.directory));
   line("incarnation", hex(record.incarnation.words[0], 16) + hex(record.incarnation.words[1], 16));
   line("node", std::to_string(record.node));
   line("log2_lanes", std::to_string(record.log2_lanes));
@@ -172,16 +198,8 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   read.epoch = lines.value("epoch");
   read.registry = lines.value("registry");
   lines.number("system", read.system);
-  lines.number("file", read.file);
-
-  const std::string_view directory = lines.value("directory");
-  const std::size_t space = directory.find(' ');
-  if (space == std::string_view::npos) {
-    lines.fail("directory");
-  } else {
-    lines.parse(directory.substr(0, space), "directory", read.directory);
-    lines.parse(directory.substr(space + 1), "directory", read.directory_birth);
-  }
+  lines.inode("file", read.file);
+  lines.inode("directory", read.directory);
 
   const std::string_view incarnation = lines.value("incarnation");
   if (incarnation.size() != 32) {
@@ -228,10 +246,11 @@ RecordFile::Load RecordFile::load(OwnRecord &record, bool &copied, std::string &
     why = errno_text("open file", path());
     return Load::unreadable;
   }
-  struct stat info {};
+  Inode here;
+  Inode directory;
   std::string text(kMaxFileSize, '\0');
   std::size_t length = 0;
-  bool failed = fstat(file.get(), &info) != 0;
+  bool failed = !identify(file.get(), here) || !identify_directory(directory_, directory);
   while (!failed && length < text.size()) {
     const ssize_t got = read(file.get(), text.data() + length, text.size() - length);
     if (got == 0) break;
@@ -250,13 +269,7 @@ RecordFile::Load RecordFile::load(OwnRecord &record, bool &copied, std::string &
     why = "the file \"" + path() + "\" is damaged: " + why;
     return Load::damaged;
   }
-  struct stat place {};
-  if (stat(directory_.c_str(), &place) != 0) {
-    why = errno_text("read directory", directory_);
-    return Load::unreadable;
-  }
-  copied = record.file != info.st_ino || record.directory != place.st_ino ||
-           record.directory_birth != birth_of(directory_);
+  copied = record.file != here || record.directory != directory;
   return Load::loaded;
 }
 
@@ -284,15 +297,11 @@ bool RecordFile::store(OwnRecord &record, std::string &why) const {
   }
   {
     const Descriptor file(open_retrying(temporary, O_WRONLY | O_CREAT | O_EXCL));
-    struct stat info {};
-    struct stat place {};
-    if (!file.ok() || fstat(file.get(), &info) != 0 || stat(directory_.c_str(), &place) != 0) {
+    if (!file.ok() || !identify(file.get(), record.file) ||
+        !identify_directory(directory_, record.directory)) {
       why = errno_text("create file", temporary);
       return false;
     }
-    record.file = info.st_ino;
-    record.directory = place.st_ino;
-    record.directory_birth = birth_of(directory_);
     if (!write_all(file.get(), to_text(record))) {
       why = errno_text("write file", temporary);
       return false;

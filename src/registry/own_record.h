@@ -6,8 +6,8 @@
 //    epoch = 2025-01-01T00:00:00Z
 //    registry = local
 //    system = 7449876543210987654
-//    file = 2097161                    the record's own inode
-//    directory = 2097155 1732340000    its directory's inode and birth, Unix seconds
+//    file = 2097161 1732340000123456789      the record's own inode and its birth, Unix ns
+//    directory = 2097155 1732330000987654321 its directory's
 //    incarnation = 0123456789abcdef0123456789abcdef
 //    node = 397
 //    log2_lanes = 0
@@ -39,14 +39,21 @@
 
 namespace idgen {
 
+// What tells a file or directory from its copies: a copy has another inode, or
+// the same number again with a later birth.
+struct Inode {
+  std::uint64_t number = 0;
+  std::int64_t birth_ns = 0;  // Unix time; 0: the file system doesn't tell
+  friend bool operator==(const Inode &, const Inode &) noexcept = default;
+};
+
 struct OwnRecord {
   std::string layout;  // canonical, as to_text() writes it
   std::string epoch;   // as epoch_to_text() writes it
   std::string registry;
   std::uint64_t system = 0;  // PostgreSQL's system identifier
-  std::uint64_t file = 0;
-  std::uint64_t directory = 0;
-  std::int64_t directory_birth = 0;  // 0: the file system doesn't tell
+  Inode file;
+  Inode directory;
   Incarnation incarnation;
   std::uint32_t node = 0;
   std::uint32_t log2_lanes = 0;
@@ -76,7 +83,7 @@ class RecordFile {
   // was written.
   Load load(OwnRecord &record, bool &copied, std::string &why) const;
 
-  // Writes the record durably; fills in `file`, `directory` and its birth.
+  // Writes the record durably; fills in `file` and `directory`.
   // False, and `why`, when it is not known to be durable.
   bool store(OwnRecord &record, std::string &why) const;
 

@@ -1,0 +1,85 @@
+-- The table of layouts: this database's own and others', append-only.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+
+SELECT name, definition, epoch FROM snowflake_layouts ORDER BY name;
+
+-- Never changed or removed.
+UPDATE idgen_internal.layout SET note = 'mine' WHERE name = 'idgen';
+UPDATE idgen_internal.layout SET definition = 'time:41' WHERE name = 'twitter';
+DELETE FROM idgen_internal.layout WHERE name = 'discord';
+DELETE FROM idgen_internal.layout;
+TRUNCATE idgen_internal.layout;
+SELECT count(*) FROM idgen_internal.layout;
+
+-- Added to, by whoever owns it; checked.
+BEGIN;
+INSERT INTO idgen_internal.layout (name, definition, epoch, note)
+VALUES ('leaf', 'sign:1 time:41 shard:10 sequence:12', '1288834974657', 'Meituan');
+SELECT name, kind FROM idgen_internal.layout WHERE name = 'leaf';
+SELECT * FROM snowflake_decode(2006515713438658569, 'leaf');
+UPDATE idgen_internal.layout SET note = 'other' WHERE name = 'leaf';
+ROLLBACK;
+SELECT * FROM snowflake_decode(2006515713438658569, 'leaf');
+-- Fields in another order; ticks of 10 ms.
+BEGIN;
+INSERT INTO idgen_internal.layout (name, definition, epoch)
+VALUES ('sonyflake', 'sign:1 time:39 sequence:8 shard:16 tick:10ms', '2014-09-01T00:00:00Z');
+SELECT * FROM snowflake_decode(600114305433927938, 'sonyflake');
+SELECT snowflake_encode('2026-01-01 UTC', 258, 5, 'sonyflake');
+ROLLBACK;
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:41 shard', '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:41 node:10', '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:41 time:2', '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:63', '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:60 shard:5', '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:41 tick:1d', '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'shard:5', '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:60 tick:1s', '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', '', '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:41', 'yesterday');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:41', '-1');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', NULL, '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('twitter', 'time:41 shard:10', '0');
+
+-- The own row, as CREATE EXTENSION made it, gives way once: to a dump's.
+SELECT kind FROM idgen_internal.layout WHERE name = 'idgen';
+BEGIN;
+INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:41 region:3 shard:7 sequence:12 tick:1ms', '2025-01-01T00:00:00Z', 'the same', 'f');
+SELECT count(*), min(kind) FROM idgen_internal.layout WHERE name = 'idgen';
+INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:41 shard:4 sequence:8 tick:1ms', '2024-01-01T00:00:00Z', 'restored', 'f');
+SELECT name, definition, epoch, note, kind FROM idgen_internal.layout WHERE name = 'idgen';
+SELECT * FROM snowflake_decode(4097);
+SELECT snowflake_encode('2024-01-01 00:00:00.001 UTC', 0, 1);
+SAVEPOINT restored;
+INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:41 shard:5 sequence:8 tick:1ms', '2024-01-01T00:00:00Z', 'again', 'f');
+ROLLBACK TO restored;
+-- The server issues in another layout than this database's: it refuses.
+SELECT snowflake_nextval();
+ROLLBACK TO restored;
+SELECT * FROM snowflake_batch(5);
+ROLLBACK;
+SELECT definition, epoch, kind FROM idgen_internal.layout WHERE name = 'idgen';
+SELECT * FROM snowflake_decode(4097);
+SELECT snowflake_nextval() IS NOT NULL AS issued;
+
+-- Its guard is no trigger for other tables.
+CREATE TABLE odd (a integer, b integer, c integer, d integer, e integer, f integer);
+CREATE TRIGGER guard BEFORE INSERT ON odd FOR EACH ROW EXECUTE FUNCTION idgen_internal.layout_guard();
+CREATE TABLE short (a integer);
+CREATE TRIGGER guard BEFORE INSERT ON short FOR EACH STATEMENT EXECUTE FUNCTION idgen_internal.layout_guard();
+DO $$
+BEGIN
+    BEGIN
+        INSERT INTO odd VALUES (1, 2, 3, 4, 5, 6);
+    EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'refused on rows of another table';
+    END;
+    BEGIN
+        INSERT INTO short VALUES (1);
+    EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'refused on statements';
+    END;
+END
+$$;
+DROP TABLE odd, short;

@@ -1,0 +1,53 @@
+-- Who may do what.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+
+CREATE ROLE regress_idgen_plain;
+CREATE ROLE regress_idgen_monitor IN ROLE pg_monitor;
+
+-- Everybody issues and decodes.
+SET ROLE regress_idgen_plain;
+SELECT snowflake_nextval() IS NOT NULL AS issued;
+SELECT count(*) FROM snowflake_batch(10);
+SELECT sequence FROM snowflake_decode(4097);
+SELECT snowflake_node(4097::bigint), snowflake_encode('2025-01-01 UTC', 1, 1);
+SELECT count(*) > 0 AS listed FROM snowflake_layouts;
+SET idgen.max_wait = '500ms';
+RESET idgen.max_wait;
+
+-- Not the instance's state, nor what lies behind the views.
+SELECT state FROM snowflake_instance;
+SELECT scope FROM snowflake_stats;
+SELECT * FROM idgen_internal.instance();
+SELECT * FROM idgen_internal.stats();
+SELECT * FROM idgen_internal.configured_layout();
+SHOW idgen.registry;
+
+-- Nor does anybody write layouts.
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('mine', 'time:41', '0');
+INSERT INTO snowflake_layouts (name, definition, epoch) VALUES ('mine', 'time:41', '0');
+UPDATE idgen_internal.layout SET note = '';
+DELETE FROM idgen_internal.layout;
+TRUNCATE idgen_internal.layout;
+CREATE TABLE idgen_internal.mine (a integer);
+CREATE TABLE pg_temp.odd (a integer);
+CREATE TRIGGER guard BEFORE INSERT ON pg_temp.odd FOR EACH ROW EXECUTE FUNCTION idgen_internal.layout_guard();
+RESET ROLE;
+
+-- Monitoring does.
+SET ROLE regress_idgen_monitor;
+SELECT state, registry, lanes, layout FROM snowflake_instance;
+SELECT scope, ids > 0 AS issued, calls > 0 AS called, batches > 0 AS batched FROM snowflake_stats;
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('mine', 'time:41', '0');
+RESET ROLE;
+
+-- Nobody but superusers installs it.
+CREATE SCHEMA AUTHORIZATION regress_idgen_plain;
+DROP EXTENSION idgen;
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_idgen_plain', current_database()); END $$;
+SET ROLE regress_idgen_plain;
+CREATE EXTENSION idgen SCHEMA regress_idgen_plain;
+RESET ROLE;
+DROP OWNED BY regress_idgen_plain;
+DROP ROLE regress_idgen_plain, regress_idgen_monitor;
+CREATE EXTENSION idgen;

@@ -1,0 +1,110 @@
+-- Everything that the extension creates is labelled, explained and named as
+-- promised.
+BEGIN;
+SELECT plan(20);
+
+CREATE TEMP VIEW members AS
+    SELECT classid, objid, pg_describe_object(classid, objid, 0) AS object,
+           (pg_identify_object(classid, objid, 0)).type AS kind,
+           (pg_identify_object(classid, objid, 0)).schema AS schema
+    FROM pg_depend
+    WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+      AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'idgen');
+CREATE TEMP VIEW functions AS
+    SELECT p.*, p.oid::regprocedure::text AS signature, nspname = 'idgen_internal' AS internal
+    FROM members JOIN pg_proc AS p ON p.oid = objid AND classid = 'pg_proc'::regclass
+    JOIN pg_namespace AS n ON n.oid = pronamespace;
+CREATE TEMP VIEW operators AS
+    SELECT o.*, o.oid::regoperator::text AS signature
+    FROM members JOIN pg_operator AS o ON o.oid = objid AND classid = 'pg_operator'::regclass;
+
+-- Functions
+SELECT is_empty(
+    $$ SELECT signature FROM functions
+       WHERE NOT internal AND provolatile <> CASE WHEN proname IN ('snowflake_nextval', 'snowflake_batch') THEN 'v' ELSE 'i' END $$,
+    'issuing is volatile, everything else that is public is immutable');
+SELECT is_empty(
+    $$ SELECT signature FROM functions WHERE NOT internal AND proparallel <> 's' $$,
+    'everything public is parallel safe');
+SELECT is_empty(
+    $$ SELECT signature FROM functions WHERE NOT internal AND prokind = 'f' AND NOT proisstrict AND pronargs > 0 $$,
+    'everything public that has arguments is strict');
+SELECT is_empty(
+    $$ SELECT signature FROM functions WHERE NOT internal AND proleakproof $$,
+    'nothing public claims to be leakproof: errors tell the value');
+SELECT is_empty(
+    $$ SELECT f.signature FROM functions AS f JOIN operators AS o ON o.oprcode = f.oid
+       WHERE NOT (provolatile = 'i' AND proisstrict AND proparallel = 's' AND proleakproof) $$,
+    'functions of operators are immutable, strict, parallel safe and leakproof');
+SELECT is_empty(
+    $$ SELECT signature FROM functions WHERE prosecdef OR proconfig IS NOT NULL $$,
+    'nothing runs with its owner''s rights');
+SELECT is(
+    (SELECT array_agg(signature) FROM functions WHERE NOT internal AND proretset), ARRAY['snowflake_batch(integer)'],
+    'snowflake_batch alone returns a set');
+SELECT is_empty(
+    $$ SELECT f.signature FROM functions AS f
+       WHERE proname IN ('snowflake_timestamp', 'snowflake_node', 'snowflake_region', 'snowflake_shard', 'snowflake_sequence')
+         AND NOT EXISTS (
+           SELECT FROM functions AS g
+           WHERE g.proname = f.proname AND g.prorettype = f.prorettype AND g.pronargs = f.pronargs
+             AND g.proargtypes[0] = CASE f.proargtypes[0] WHEN 'bigint'::regtype THEN 'snowflakeid'::regtype ELSE 'bigint'::regtype END) $$,
+    'each accessor is there for snowflakeid and for bigint');
+SELECT is_empty(
+    $$ SELECT signature FROM functions
+       WHERE internal AND proname IN ('instance', 'stats', 'configured_layout', 'layout_guard')
+         AND has_function_privilege('public', oid, 'EXECUTE') $$,
+    'internals with a state are not for everybody');
+
+-- Names and comments
+SELECT is_empty(
+    $$ SELECT object FROM members
+       WHERE schema IS DISTINCT FROM 'idgen_internal' AND kind NOT IN ('operator', 'cast', 'schema')
+         AND object !~ '^(operator (class|family)|function|type|view|table) "?snowflake'
+         AND object NOT IN ('function max(snowflakeid)', 'function min(snowflakeid)') $$,
+    'nothing public lacks the prefix snowflake, but for its max and min');
+SELECT is_empty(
+    $$ SELECT object FROM members
+       WHERE schema IS DISTINCT FROM 'idgen_internal' AND kind IN ('function', 'aggregate', 'operator', 'type', 'view', 'table', 'schema')
+         AND coalesce(obj_description(objid, classid::regclass::name), '') = '' $$,
+    'everything public has a comment');
+SELECT is_empty(
+    $$ SELECT signature FROM functions WHERE prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND prosrc NOT LIKE 'idgen\_%' $$,
+    'C symbols have the prefix idgen_');
+
+-- Operators and their classes
+SELECT is_empty(
+    $$ SELECT signature FROM operators WHERE oprcom = 0 OR oprnegate = 0 $$,
+    'every operator has a commutator and a negator');
+SELECT is_empty(
+    $$ SELECT signature FROM operators AS o
+       WHERE NOT EXISTS (SELECT FROM pg_operator AS c WHERE c.oid = o.oprcom AND c.oprcom = o.oid AND c.oprleft = o.oprright AND c.oprright = o.oprleft)
+          OR NOT EXISTS (SELECT FROM pg_operator AS n WHERE n.oid = o.oprnegate AND n.oprnegate = o.oid AND n.oprleft = o.oprleft AND n.oprright = o.oprright) $$,
+    'commutators and negators are each other''s');
+SELECT is_empty(
+    $$ SELECT signature FROM operators WHERE oprrest = 0 OR oprjoin = 0 $$,
+    'every operator has estimators');
+SELECT is_empty(
+    $$ SELECT signature FROM operators WHERE oprname = '=' AND NOT (oprcanhash AND oprcanmerge) $$,
+    'every = hashes and merges');
+SELECT is_empty(
+    $$ SELECT object FROM members WHERE CASE classid WHEN 'pg_opclass'::regclass THEN NOT amvalidate(objid) END $$,
+    'every operator class is valid');
+SELECT is_empty(
+    $$ SELECT object, l.type, r.type FROM members, (VALUES ('bigint'::regtype), ('snowflakeid')) AS l (type), (VALUES ('bigint'::regtype), ('snowflakeid')) AS r (type)
+       WHERE classid = 'pg_opfamily'::regclass
+         AND (SELECT count(*) FROM pg_amop WHERE amopfamily = objid AND amoplefttype = l.type AND amoprighttype = r.type)
+             <> CASE (SELECT amname FROM pg_opfamily AS f JOIN pg_am AS a ON a.oid = opfmethod WHERE f.oid = objid)
+                    WHEN 'btree' THEN 5 ELSE 1 END $$,
+    'each family holds both types in all pairs');
+SELECT is_empty(
+    $$ SELECT signature FROM operators AS o JOIN pg_namespace AS n ON n.oid = oprnamespace
+       WHERE (oprleft = 'bigint'::regtype AND oprright = 'bigint'::regtype) <> (nspname = 'idgen_internal') $$,
+    'operators of bigint alone are off the search path');
+SELECT is_empty(
+    $$ SELECT amopopr::regoperator FROM pg_amop WHERE amopfamily IN (SELECT objid FROM members WHERE classid = 'pg_opfamily'::regclass)
+       AND amopopr NOT IN (SELECT oid FROM operators) $$,
+    'no family shares an operator with pg_catalog');
+
+SELECT * FROM finish();
+ROLLBACK;

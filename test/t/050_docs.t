@@ -1,0 +1,95 @@
+# What the docs tell people to type runs: every sql block of README.md and
+# docs/*.md, file by file, in a fresh database. And docs/backfill.sql gives no
+# ID twice where thousands of rows share a millisecond.
+use strict;
+use warnings;
+
+use IdgenTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $source = $ENV{IDGEN_SOURCE} // die 'run the tests by "make test"';
+my @files = ("$source/README.md", sort glob "$source/docs/*.md");
+cmp_ok(scalar @files, '>=', 2, 'there are docs');
+
+my $node = new_node('docs');
+$node->start;
+
+# The sql blocks of a file, as one script. A blank line stands for each line
+# outside of them, so that psql's messages name the file's own lines.
+sub sql_of {
+    my ($file) = @_;
+    my ($script, $inside, $blocks) = ('', '', 0);
+    for my $line (split /\n/, slurp_file($file), -1) {
+        if ($line =~ /^```(\w*)\s*$/) {
+            $blocks++ if !$inside && $1 eq 'sql';
+            $inside = $inside ? '' : $1 eq 'sql' ? 'sql' : 'other';
+            $line = '';
+        }
+        $script .= ($inside eq 'sql' ? $line : '') . "\n";
+    }
+    is($inside, '', "$file: every block ends");
+    return ($script, $blocks);
+}
+
+my $total = 0;
+my $n = 0;
+for my $file (@files) {
+    my ($script, $blocks) = sql_of($file);
+    $total += $blocks;
+    next if $blocks == 0;
+    my $database = 'docs_' . ++$n;
+    (my $name = $file) =~ s{^\Q$source\E/}{};
+    $node->safe_psql('postgres', "CREATE DATABASE $database");
+    $node->safe_psql($database, 'CREATE EXTENSION idgen');
+    my ($code, $out, $err) = $node->psql($database, $script, on_error_stop => 1);
+    is($code, 0, "$name: its $blocks sql blocks run") or diag($err);
+}
+cmp_ok($total, '>=', 10, 'the blocks were found');
+
+# A block that fails fails the test: the harness itself, tried.
+my ($code) = $node->psql('docs_1', "SELECT 1;\nSELECT nonsense;\nSELECT 2;\n", on_error_stop => 1);
+isnt($code, 0, 'a statement that fails is noticed');
+
+# docs/backfill.sql, as it stands, on a table like pgbench's: single rows, a few
+# to a millisecond, and 10,000 (more than the sequence's 4,096) in one, with the
+# next milliseconds taken as well.
+$node->safe_psql('postgres', 'CREATE DATABASE backfill');
+$node->safe_psql('backfill', <<'SQL');
+CREATE EXTENSION idgen;
+CREATE TABLE pgbench_accounts (aid integer PRIMARY KEY, bid integer, abalance integer, filler char(84));
+INSERT INTO pgbench_accounts SELECT g, 1, 0, '' FROM generate_series(1, 30000) AS g;
+ALTER TABLE pgbench_accounts ADD COLUMN created timestamptz, ADD COLUMN id snowflakeid;
+UPDATE pgbench_accounts SET created = timestamptz '2025-03-01 12:00 UTC' + CASE
+    WHEN aid <= 10000 THEN interval '500 ms'
+    WHEN aid <= 15000 THEN interval '501 ms'
+    WHEN aid <= 15100 THEN interval '502 ms' + (aid % 900) * interval '1 us'
+    ELSE (aid - 15100) * interval '1.3 ms' END;
+SQL
+$node->safe_psql('backfill', slurp_file("$source/docs/backfill.sql"));
+
+my $rows = sub { return $node->safe_psql('backfill', "SELECT $_[0] FROM pgbench_accounts"); };
+is($rows->('max(n) > 4096 FROM (SELECT count(*) AS n FROM pgbench_accounts GROUP BY created) AS t --'),
+    't', 'more rows share a millisecond than the sequence holds');
+is($rows->('count(id), count(DISTINCT id)'), '30000|30000', 'every row has an ID of its own');
+is($rows->('count(*) FILTER (WHERE snowflake_node(id) <> 0)'), '0', 'on node 0, which no instance draws');
+is($rows->("count(*) FILTER (WHERE snowflake_timestamp(id) < date_trunc('milliseconds', created))"),
+    '0', 'none says an earlier time than its row');
+cmp_ok($rows->('extract(epoch FROM max(snowflake_timestamp(id) - created)) * 1000'),
+    '<', 10, 'and none a much later one');
+is( $node->safe_psql('backfill', <<'SQL'), '0', 'IDs are in the order of the times');
+SELECT count(*) FROM (
+    SELECT id, lag(id) OVER (ORDER BY created, aid) AS before FROM pgbench_accounts) AS t
+WHERE id <= before
+SQL
+
+# Again: there is nothing left to do. New rows get theirs from the server.
+$node->safe_psql('backfill', slurp_file("$source/docs/backfill.sql"));
+$node->safe_psql('backfill', <<'SQL');
+ALTER TABLE pgbench_accounts ALTER COLUMN id SET NOT NULL, ALTER COLUMN id SET DEFAULT snowflake_nextval();
+CREATE UNIQUE INDEX ON pgbench_accounts (id);
+INSERT INTO pgbench_accounts (aid) SELECT g FROM generate_series(30001, 40000) AS g;
+SQL
+is($rows->('count(DISTINCT id)'), '40000', 'the server goes on without a repeat');
+
+done_testing();
