@@ -273,8 +273,8 @@ TEST(MinId, in_64_bits_the_negative_half_is_refused) {
   const Layout layout = parse_layout("time:42 shard:10 sequence:12", 0).layout;
   const std::int64_t half = (std::int64_t{1} << 41) * 1000;
   EXPECT_EQ(min_id(layout, half - 1000).id, kMaxInt64 - (std::int64_t{1} << 22) + 1);
-  EXPECT_EQ(min_id(layout, half).fault, Fault::past_end);
-  EXPECT_EQ(min_id(layout, half - 999).fault, Fault::past_end);
+  EXPECT_EQ(min_id(layout, half).fault, Fault::turned_negative);
+  EXPECT_EQ(min_id(layout, half - 999).fault, Fault::turned_negative);
   EXPECT_LT(encode(layout, half, 0, 0).id, 0);
 }
 
