@@ -2,6 +2,7 @@
 # throw-away cluster is made. Sourced, not run.
 
 set -euo pipefail
+unset MAKEFLAGS MFLAGS MAKELEVEL # of the make that called us
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 pg_major=${PG_MAJOR:-15}
