@@ -67,7 +67,6 @@ class Worker {
   Clock clock_;
   Lease lease_;
   RegistryReply reply_;
-  int pinned_shard_ = -1;  // idgen.shard when the node was last asked for
 };
 
 ClockSample Worker::sample() const {
@@ -113,7 +112,6 @@ void Worker::refuse(GrantState state) {
 
 void Worker::start() {
   const ClockSample now = sample();
-  pinned_shard_ = shard;
   const Grant held = grant();
   if (held.state != GrantState::active) {
     clock_.start(now, 0);
@@ -131,13 +129,17 @@ void Worker::start() {
   registry_.begin(request);
   if (registry_.poll(reply_) && reply_.outcome == RegistryOutcome::done) {
     lease_.resume(held.ceiling);
+    reload();  // idgen.shard may have changed while there was no worker
   } else {
     ereport(LOG, (errmsg("idgen: the node is acquired anew: %s", reply_.message.c_str())));
   }
 }
 
+// A pinned shard that isn't the one held is acquired; the old node's grant is
+// good until then.
 void Worker::reload() {
-  if (shard != pinned_shard_) lease_.restart();
+  const auto held = static_cast<int>(grant().node & instance_layout.shard.max());
+  if (shard >= 0 && shard != held) lease_.restart();
 }
 
 void Worker::ask(const Lease::Step &step, const ClockSample &sample) {
@@ -148,7 +150,7 @@ void Worker::ask(const Lease::Step &step, const ClockSample &sample) {
   request.ticks = step.ticks;
   if (step.ask == Lease::Ask::acquire) {
     request.ask = RegistryAsk::acquire;
-    request.shard = pinned_shard_ = shard;
+    request.shard = shard;
     // U5: the instance's own highest ceiling counts, whatever a record says.
     request.issuing_tick = std::max(request.issuing_tick, grant().ceiling);
   } else {

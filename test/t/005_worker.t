@@ -58,6 +58,14 @@ my ($code) = finish_collector($load);
 is($code, 0, 'a change of node under load: no error, no repeat, no inversion');
 is($node->safe_psql('postgres', 'SELECT snowflake_node(snowflake_nextval())'), '77', 'IDs carry the pinned node');
 
+# Also one that is set while the worker is away.
+kill 'TERM', worker_pid();
+$node->append_conf('postgresql.conf', "idgen.shard = 78\n");
+$node->reload;
+$node->poll_query_until('postgres', 'SELECT node = 78 FROM snowflake_instance')
+  or die 'the pinned shard was not taken';
+pass('a shard that is pinned while the worker is away is taken');
+
 # DROP DATABASE isn't held up: the worker has no connection.
 $node->safe_psql('postgres', 'CREATE DATABASE doomed');
 $node->safe_psql('doomed', 'CREATE EXTENSION idgen; SELECT snowflake_nextval()');
