@@ -80,9 +80,8 @@ struct Decision {
 // What `n` IDs asked for at `now` would be, given the last ID and the grant.
 //
 // n         at least 1; the run may come out shorter, never empty
-// max_lead  how many ticks issuing may run ahead of `now`; a request for more
-//           than one ID stops at half of it, so that single callers always find
-//           room
+// max_lead  how many ticks issuing may run ahead of `now`; a long request stops
+//           at half of it (IssueLayout::lead_of)
 constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const Grant &grant,
                           std::uint64_t now, std::uint64_t n, std::uint64_t max_lead) noexcept {
   Decision decision;
@@ -103,7 +102,7 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
   if (first >> block.width < now) first = now << block.width;
 
   // limit = min(now + max_lead, ceiling - 1)
-  const std::uint64_t lead_limit = now + (n > 1 ? max_lead / 2 : max_lead);
+  const std::uint64_t lead_limit = now + layout.lead_of(n, max_lead);
   const std::uint64_t first_tick = first >> block.width;
   if (first_tick >= grant.ceiling) {
     decision.verdict = beyond;

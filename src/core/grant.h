@@ -68,6 +68,16 @@ struct IssueLayout {
     return ns <= tick_ns ? 1 : static_cast<std::uint64_t>((ns + tick_ns - 1) / tick_ns);
   }
   constexpr std::uint64_t tick_in(std::uint64_t id) const noexcept { return id >> time_shift(); }
+  // A request for up to this many IDs counts as a single caller's: a 64th of
+  // what a node may issue in a tick, at least one.
+  constexpr std::uint64_t short_run() const noexcept {
+    return sequence_width > 6 ? std::uint64_t{1} << (sequence_width - 6) : 1;
+  }
+  // How far ahead of the clock a request for `n` IDs may run, in ticks. Longer
+  // requests stop at half of it, so that single callers always find room.
+  constexpr std::uint64_t lead_of(std::uint64_t n, std::uint64_t max_lead) const noexcept {
+    return n > short_run() ? max_lead / 2 : max_lead;
+  }
 };
 
 inline constexpr unsigned kGrantStateShift = 61;

@@ -25,6 +25,13 @@ namespace {
   pg_unreachable();
 }
 
+[[noreturn]] void report_single_user() {
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("no IDs are issued in single-user mode"),
+                  errdetail("There is no background worker that would hold a node.")));
+  pg_unreachable();
+}
+
 // What the worker last reported, in this backend's memory.
 struct WorkerReport {
   const char *error;
@@ -48,10 +55,13 @@ int detail_of_error(const WorkerReport &report) {
   const WorkerReport report = read_worker_report();
   switch (state) {
     case GrantState::breaker:
-      ereport(ERROR,
-              (errcode(IDGEN_ERRCODE_CLOCK_BREAKER),
-               errmsg("this instance issues no IDs because of its clock"), detail_of_error(report),
-               errhint("Set the system's clock right; issuing goes on by itself.")));
+      ereport(
+          ERROR,
+          (errcode(IDGEN_ERRCODE_CLOCK_BREAKER),
+           errmsg("this instance issues no IDs because of its clock"), detail_of_error(report),
+           errhint(
+               "Set the system's clock right, and issuing goes on by itself; or idgen.epoch, if "
+               "that is wrong, and restart the server.")));
       break;
     case GrantState::mismatch:
       ereport(
@@ -66,19 +76,25 @@ int detail_of_error(const WorkerReport &report) {
       break;
     case GrantState::drained:
       ereport(ERROR, (errcode(IDGEN_ERRCODE_DRAINED),
-                      errmsg("this instance has been drained and issues no IDs")));
+                      errmsg("this instance has been drained and issues no IDs"),
+                      errhint("The view snowflake_instance shows its state.")));
       break;
     case GrantState::exhausted:
-      ereport(ERROR,
-              (errcode(IDGEN_ERRCODE_TIME_EXHAUSTED),
-               errmsg("the time field of the layout is exhausted"),
-               errdetail("The layout \"%s\" ends at %s.", pstrdup(to_text(instance_layout).text),
-                         pstrdup(epoch_to_text(instance_layout.end_us()).text))));
+      ereport(
+          ERROR,
+          (errcode(IDGEN_ERRCODE_TIME_EXHAUSTED),
+           errmsg("the time field of the layout is exhausted"),
+           errdetail("The layout \"%s\" ends at %s.", pstrdup(to_text(instance_layout).text),
+                     pstrdup(epoch_to_text(instance_layout.end_us()).text)),
+           errhint("Is the system's clock right? If so, new IDs need a new cluster with a later "
+                   "idgen.epoch or a wider time field.")));
       break;
     default:
       ereport(ERROR,
               (errcode(IDGEN_ERRCODE_NO_NODE), errmsg("this instance holds no node"),
-               detail_of_error(report), errhint("The view snowflake_instance shows its state.")));
+               detail_of_error(report),
+               errhint("The view snowflake_instance shows its state; idgen.region and idgen.shard "
+                       "choose the node.")));
   }
   pg_unreachable();
 }
@@ -141,12 +157,19 @@ void wait_for_room(const Decision &decision, std::int64_t left_ns) {
 
 // The way of a caller that can't be served at once: waits, or reports why not.
 pg_noinline Issued issue_slowly(std::uint64_t n) {
+  if (!IsUnderPostmaster) report_single_user();
   const std::int64_t deadline = monotonic_ns() + ms_to_ns(max_wait);
+  bool waited = false;
   ConditionVariablePrepareToSleep(&shared->grant_changed);
   for (;;) {
     // Again after being on the waiters' list: a grant published in between
     // would be missed.
-    const Issued issued = try_issue_here(n);
+    Issued issued = try_issue_here(n);
+    // Who has waited and finds the room of long requests taken again, by single
+    // callers, takes a few IDs as one of them: or he would wait for ever.
+    if (waited && issued.decision.verdict == Verdict::lead && n > issue_layout.short_run()) {
+      issued = try_issue_here(issue_layout.short_run());
+    }
     const Decision &decision = issued.decision;
     if (decision.verdict == Verdict::issued) {
       ConditionVariableCancelSleep();
@@ -159,6 +182,7 @@ pg_noinline Issued issue_slowly(std::uint64_t n) {
     const std::int64_t left = deadline - monotonic_ns();
     if (left <= 0) report_max_wait(decision);
     wait_for_room(decision, left);
+    waited = true;
   }
 }
 
@@ -183,7 +207,8 @@ struct Batch {
 }  // namespace
 
 void require_layout_matches_record() {
-  if (shared == nullptr) return;
+  // Single-user mode has no worker that would read the record.
+  if (shared == nullptr || !IsUnderPostmaster) return;
   // Right after a start the worker may not have read the record yet.
   const std::int64_t deadline = monotonic_ns() + ms_to_ns(max_wait);
   ConditionVariablePrepareToSleep(&shared->grant_changed);
@@ -191,7 +216,16 @@ void require_layout_matches_record() {
     ConditionVariableTimedSleep(&shared->grant_changed, max_wait, issue_wait_event());
   }
   ConditionVariableCancelSleep();
-  if (current_state() == GrantState::mismatch) report_refusal(GrantState::mismatch);
+  switch (const GrantState state = current_state()) {
+    case GrantState::active:
+    case GrantState::drained:
+    case GrantState::exhausted:
+      return;
+    case GrantState::acquiring:
+      report_max_wait({});
+    default:
+      report_refusal(state);
+  }
 }
 
 }  // namespace idgen::pg

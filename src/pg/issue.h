@@ -5,8 +5,9 @@
 
 namespace idgen::pg {
 
-// Reports IDG06 if the settings and the instance's own record name different
-// layouts: then no database may record the settings' one either.
+// Reports an error unless the instance's own record is known to name the layout
+// of the settings: only then a database may record it, too. Waits for that, up
+// to idgen.max_wait.
 void require_layout_matches_record();
 
 }  // namespace idgen::pg

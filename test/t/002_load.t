@@ -1,5 +1,5 @@
-# Concurrent clients: no ID twice, none out of order, and callers wait rather
-# than fail right after a start.
+# Concurrent clients: no ID twice, none out of order; callers that wait for the
+# clock; long batches.
 use strict;
 use warnings;
 
@@ -25,9 +25,28 @@ cmp_ok($counted, '>=', $figures->{ids}, 'the statistics count every ID');
 my ($calls, $batches) = split /\|/, $node->safe_psql('postgres', 'SELECT calls, batches FROM snowflake_stats');
 is($calls + $batches, $figures->{calls}, 'and every call');
 
-# Single callers find room beside a session that asks without pause.
 my $before = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
 cmp_ok($before, '>', $figures->{greatest}, 'the next ID is greater than all of them');
+
+# Batches are served beside a session that takes every ID the clock allows, one
+# by one, and single callers beside one that does so by batches.
+reconfigure($node, 'max_batch', '2000000000');
+for my $greedy (
+    'SELECT count(id) FROM (SELECT snowflake_nextval() AS id, generate_series(1, 2000000000)) AS s',
+    'SELECT count(*) FROM (SELECT snowflake_batch(2000000000)) AS b') {
+    my $hog = $node->background_psql('postgres', on_error_stop => 0);
+    my $hog_pid = $hog->query('SELECT pg_backend_pid()');
+    my $waits = 'SELECT waits_clock FROM snowflake_stats';
+    my $so_far = $node->safe_psql('postgres', $waits);
+    $hog->query_until(qr/begun/, "\\echo begun\n$greedy;\n");
+    $node->poll_query_until('postgres', "SELECT ($waits) > $so_far + 20") or die 'the clock was never reached';
+    is($node->safe_psql('postgres', "SELECT count(*) FROM snowflake_batch($_)"), $_, "a batch of $_ is served")
+      for 2, 64, 65, 2000;
+    is($node->safe_psql('postgres', 'SELECT count(snowflake_nextval()) FROM generate_series(1, 100)'),
+        100, 'and single callers are');
+    $node->safe_psql('postgres', "SELECT pg_terminate_backend($hog_pid, 10000)");
+    $hog->{run}->finish;
+}
 
 # A parallel query may issue.
 my $parallel = $node->safe_psql('postgres', q{
@@ -40,17 +59,27 @@ my $parallel = $node->safe_psql('postgres', q{
 is($parallel, 't', 'parallel workers never get an ID twice');
 
 # A long batch ends at once when it is cancelled.
-$node->safe_psql('postgres', "ALTER SYSTEM SET idgen.max_batch = 2000000000; SELECT pg_reload_conf()");
-$node->poll_query_until('postgres', "SELECT current_setting('idgen.max_batch') = '2000000000'")
-  or die 'the setting did not arrive';
 my $start = time();
 my ($state) = sqlstate_of($node,
     "SET statement_timeout = '200ms'; SELECT count(*) FROM (SELECT snowflake_batch(2000000000)) AS b");
 is($state, '57014', 'a long batch can be cancelled');
 cmp_ok(time() - $start, '<', 30, 'and does not run to its end first');
 
-# The same while a caller waits for a clock that is far behind.
 ($code) = run_collector($node, '--clients', 2, '--ids', 100_000);
 is($code, 0, 'and others go on');
+
+# With a long lead the same batch does not wait for the clock.
+my $batch = 'SELECT count(*) FROM snowflake_batch(4000000); SELECT waits_clock, waits_ceiling FROM snowflake_stats';
+my $waited = $node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats');
+$node->safe_psql('postgres', $batch);
+cmp_ok($node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats'), '>', $waited, 'a long batch waits for the clock');
+is($node->safe_psql('postgres', "SELECT wait_time > interval '0' FROM snowflake_stats"), 't', 'and the time is counted');
+reconfigure($node, 'window', '1min');
+reconfigure($node, 'max_lead', '10s');
+$node->poll_query_until('postgres', "SELECT window_left > interval '4s' FROM snowflake_instance")
+  or die 'the window did not grow';
+$waited = $node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats');
+$node->safe_psql('postgres', $batch);
+is($node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats'), $waited, 'with a long lead it does not');
 $node->stop;
 done_testing();

@@ -120,7 +120,7 @@ Case any_case() {
           [=](std::uint64_t k) { return (std::uint64_t{node + (1u << lanes)} << 12) - k; }),
       rc::gen::just<std::uint64_t>((1u << 22) - 1));
   c.last = tick << 22 | low;
-  c.n = *rc::gen::oneOf(rc::gen::inRange<std::uint64_t>(1, 4),
+  c.n = *rc::gen::oneOf(rc::gen::inRange<std::uint64_t>(1, 100),
                         rc::gen::inRange<std::uint64_t>(1, 1u << 24),
                         rc::gen::just(std::uint64_t{1} << 40));
   return c;
@@ -131,7 +131,7 @@ RC_GTEST_PROP(Generator, crosses_neither_last_nor_clock_nor_ceiling_nor_lead, ()
   const Decision d = decide(c.layout, c.last, c.grant, c.now, c.n, c.lead);
   RC_PRE(d.verdict == Verdict::issued);
   const Block block(c.layout, c.grant);
-  const std::uint64_t lead = c.n > 1 ? c.lead / 2 : c.lead;
+  const std::uint64_t lead = c.n > 64 ? c.lead / 2 : c.lead;
   RC_ASSERT(d.count >= 1u);
   RC_ASSERT(d.count <= c.n);
   RC_ASSERT(d.first == block.id_at(d.first_index));
@@ -160,7 +160,7 @@ RC_GTEST_PROP(Generator, refuses_only_what_it_must, ()) {
   RC_PRE(d.verdict != Verdict::issued);
   const Block block(c.layout, c.grant);
   const std::uint64_t first = std::max(block.index_after(c.last), c.now << block.width);
-  const std::uint64_t lead = c.n > 1 ? c.lead / 2 : c.lead;
+  const std::uint64_t lead = c.n > 64 ? c.lead / 2 : c.lead;
   const std::uint64_t tick = first >> block.width;
   RC_ASSERT(d.count == 0u);
   RC_ASSERT(d.verdict == (tick >= c.grant.ceiling ? Verdict::ceiling : Verdict::lead));
@@ -182,10 +182,10 @@ RC_GTEST_PROP(Generator, a_batch_equals_its_singles, ()) {
   const Decision batch = decide(c.layout, c.last, c.grant, c.now, c.n, c.lead);
   RC_PRE(batch.verdict == Verdict::issued);
   const Block block(c.layout, c.grant);
+  const std::uint64_t lead = c.n > 64 ? c.lead / 2 : c.lead;  // long ones stop at half of it
   std::uint64_t last = c.last;
   for (std::uint64_t i = 0; i < batch.count; ++i) {
-    // A batch stops at half the lead.
-    const Decision single = decide(c.layout, last, c.grant, c.now, 1, c.lead / 2);
+    const Decision single = decide(c.layout, last, c.grant, c.now, 1, lead);
     RC_ASSERT(single.verdict == Verdict::issued);
     RC_ASSERT(single.count == 1u);
     RC_ASSERT(single.first == single.last);
@@ -193,10 +193,10 @@ RC_GTEST_PROP(Generator, a_batch_equals_its_singles, ()) {
     last = single.last;
   }
   RC_ASSERT(last == batch.last);
-  const Decision next = decide(c.layout, last, c.grant, c.now, 1, c.lead / 2);
+  const Decision next = decide(c.layout, last, c.grant, c.now, 1, lead);
   RC_ASSERT((next.verdict == Verdict::issued) || batch.count < c.n ||
             c.layout.tick_in(block.id_at(batch.first_index + batch.count)) >= c.grant.ceiling ||
-            c.layout.tick_in(block.id_at(batch.first_index + batch.count)) > c.now + c.lead / 2);
+            c.layout.tick_in(block.id_at(batch.first_index + batch.count)) > c.now + lead);
 }
 
 // Every state of a tiny layout against the definition, word by word: the
@@ -304,7 +304,7 @@ TEST(Generator, tells_lead_ceiling_and_end_apart) {
   Decision d = decide(kDefault, full, active(397, 2000), 1000, 1, 10);
   EXPECT_EQ(d.verdict, Verdict::lead);
   EXPECT_EQ(d.wait_ticks, 1u);
-  d = decide(kDefault, full, active(397, 2000), 1000, 2, 10);
+  d = decide(kDefault, full, active(397, 2000), 1000, 65, 10);
   EXPECT_EQ(d.verdict, Verdict::lead);
   EXPECT_EQ(d.wait_ticks, 6u);
   d = decide(kDefault, full, active(397, 1011), 1000, 1, 10);
@@ -328,8 +328,18 @@ TEST(Generator, a_single_finds_room_where_a_batch_has_stopped) {
   const Decision batch = decide(kDefault, 0, grant, 1000, 1ull << 40, 10);
   EXPECT_EQ(batch.count, 6u * 4096);
   EXPECT_EQ(kDefault.tick_in(batch.last), 1005u);
-  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, 2, 10).verdict, Verdict::lead);
-  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, 1, 10).verdict, Verdict::issued);
+  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, 65, 10).verdict, Verdict::lead);
+  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, 64, 10).count, 64u);
+  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, 1, 10).count, 1u);
+}
+
+TEST(Generator, a_short_run_is_a_small_part_of_a_tick) {
+  EXPECT_EQ(kDefault.short_run(), 64u);
+  EXPECT_EQ((IssueLayout{41, 4, 18, 1000000}.short_run()), 4096u);
+  EXPECT_EQ((IssueLayout{41, 4, 8, 1000000}.short_run()), 4u);
+  for (const std::uint8_t width : {5, 6}) {
+    EXPECT_EQ((IssueLayout{41, 4, width, 1000000}.short_run()), 1u);
+  }
 }
 
 TEST(Generator, huge_requests_do_not_overflow) {
