@@ -156,12 +156,12 @@ CREATE TABLE idgen_internal.layout (
     definition text NOT NULL,
     epoch text NOT NULL,
     note text,
-    kind "char" NOT NULL DEFAULT 'u' CHECK (kind IN ('f', 'r', 'p', 'u'))
+    kind "char" NOT NULL CHECK (kind IN ('f', 'r', 'p', 'u')) -- filled in by the trigger
 );
 COMMENT ON TABLE idgen_internal.layout IS 'layouts by name: this database''s own (idgen) and others for decoding';
 COMMENT ON COLUMN idgen_internal.layout.definition IS 'fields from the most significant bit, widths in bits, length of a tick';
 COMMENT ON COLUMN idgen_internal.layout.epoch IS 'the time that IDs count from, UTC';
-COMMENT ON COLUMN idgen_internal.layout.kind IS 'f: own, made by CREATE EXTENSION; r: own, restored from a dump; p: preset; u: added by a user';
+COMMENT ON COLUMN idgen_internal.layout.kind IS 'f: own, made by CREATE EXTENSION; r: own, restored from a dump; p: preset; u: added by a user. Left out when a layout is added';
 
 CREATE FUNCTION idgen_internal.layout_guard() RETURNS trigger
     AS 'MODULE_PATHNAME', 'idgen_layout_guard' LANGUAGE C;

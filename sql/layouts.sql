@@ -6,7 +6,11 @@ SET datestyle = 'ISO';
 
 SELECT name, definition, epoch FROM snowflake_layouts ORDER BY name;
 
--- Never changed or removed.
+-- Never changed or removed; not by replication either.
+SET session_replication_role = replica;
+DELETE FROM idgen_internal.layout WHERE name = 'discord';
+TRUNCATE idgen_internal.layout;
+RESET session_replication_role;
 UPDATE idgen_internal.layout SET note = 'mine' WHERE name = 'idgen';
 UPDATE idgen_internal.layout SET definition = 'time:41' WHERE name = 'twitter';
 DELETE FROM idgen_internal.layout WHERE name = 'discord';
@@ -23,6 +27,14 @@ SELECT * FROM snowflake_decode(2006515713438658569, 'leaf');
 UPDATE idgen_internal.layout SET note = 'other' WHERE name = 'leaf';
 ROLLBACK;
 SELECT * FROM snowflake_decode(2006515713438658569, 'leaf');
+-- Names that begin alike; names that are too long to be one.
+BEGIN;
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES
+    ('leaf_one', 'sign:1 time:41 shard:10 sequence:12', '2020-01-01'), ('leaf_two', 'sign:1 time:41 shard:9 sequence:13', '2020-01-01'),
+    (repeat('l', 63), 'sign:1 time:41 shard:8 sequence:14', '2020-01-01');
+SELECT snowflake_shard(8192, 'leaf_one') AS one, snowflake_shard(8192, 'leaf_two') AS two, snowflake_shard(16384, repeat('l', 63)) AS long;
+SELECT snowflake_shard(16384, repeat('l', 64));
+ROLLBACK;
 -- Fields in another order; ticks of 10 ms.
 BEGIN;
 INSERT INTO idgen_internal.layout (name, definition, epoch)
@@ -44,6 +56,27 @@ INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:4
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', NULL, '0');
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('twitter', 'time:41 shard:10', '0');
 
+-- Rows that are there already are not replaced by a user's.
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('idgen', 'time:41 shard:4 sequence:8', '2024-01-01');
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('idgen', 'time:41 shard:4 sequence:8', '2024-01-01')
+ON CONFLICT DO NOTHING;
+INSERT INTO idgen_internal.layout VALUES ('a', 'time:41 shard:4', '2024-01-01', 'mine', 'p');
+INSERT INTO idgen_internal.layout VALUES ('a', 'time:41 shard:4', '2024-01-01', 'mine', 'x');
+SELECT name, definition, kind FROM idgen_internal.layout WHERE name IN ('a', 'idgen');
+
+-- A dump's row, which has a kind, is passed over when it says what is known...
+BEGIN;
+INSERT INTO idgen_internal.layout VALUES ('twitter', 'time:41 region:5 shard:5 sequence:12', '1288834974657', 'the same', 'u');
+SELECT name, note, kind FROM idgen_internal.layout WHERE name = 'twitter';
+-- ... wins over a preset of the same name...
+INSERT INTO idgen_internal.layout VALUES ('twitter', 'time:41 shard:10 sequence:12', '2010-01-01', 'ours', 'u');
+SELECT name, definition, epoch, note, kind FROM idgen_internal.layout WHERE name = 'twitter';
+SELECT snowflake_region(4096, 'twitter') IS NULL AS no_region;
+-- ... but not over another user's.
+INSERT INTO idgen_internal.layout VALUES ('twitter', 'time:41 shard:11 sequence:11', '2010-01-01', 'other', 'u');
+ROLLBACK;
+SELECT definition, kind FROM idgen_internal.layout WHERE name = 'twitter';
+
 -- The own row, as CREATE EXTENSION made it, gives way once: to a dump's.
 SELECT kind FROM idgen_internal.layout WHERE name = 'idgen';
 BEGIN;
@@ -60,6 +93,15 @@ ROLLBACK TO restored;
 SELECT snowflake_nextval();
 ROLLBACK TO restored;
 SELECT * FROM snowflake_batch(5);
+ROLLBACK;
+-- Also where only the epoch, or only the nodes, differ.
+BEGIN;
+INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:41 region:3 shard:7 sequence:12', '2024-01-01', 'restored', 'f');
+SELECT snowflake_nextval();
+ROLLBACK;
+BEGIN;
+INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:41 region:4 shard:6 sequence:12', '2025-01-01', 'restored', 'f');
+SELECT snowflake_nextval();
 ROLLBACK;
 SELECT definition, epoch, kind FROM idgen_internal.layout WHERE name = 'idgen';
 SELECT * FROM snowflake_decode(4097);

@@ -28,10 +28,11 @@ enum LayoutColumn : AttrNumber {
   kColumns = kKind,
 };
 
-// Kinds of rows: the database's own as CREATE EXTENSION made it; the same,
-// restored from a dump; shipped with the extension.
-constexpr char kKindFresh = 'f';
-constexpr char kKindRestored = 'r';
+// Kinds of rows.
+constexpr char kKindFresh = 'f';     // the database's own, as CREATE EXTENSION made it
+constexpr char kKindRestored = 'r';  // the database's own, restored from a dump
+constexpr char kKindPreset = 'p';    // shipped with the extension
+constexpr char kKindAdded = 'u';     // added by a user
 
 // The cache: the own layout in the first place, others as they are asked for.
 // Few are ever used by one backend, so that a short array searched from the
@@ -64,11 +65,13 @@ NamedLayout layout_of_row(const char *name, const char *definition, const char *
   const EpochParse parsed_epoch = parse_epoch(epoch);
   const LayoutParse parsed = parse_layout(definition, parsed_epoch.unix_us);
   if (!parsed_epoch.ok || !parsed.ok()) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("invalid definition of layout \"%s\": \"%s\", epoch \"%s\"", name,
-                           definition, epoch),
-                    errdetail("%s", parsed_epoch.ok ? describe(parsed.fault)
-                                                    : "The epoch is malformed.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("invalid definition of layout \"%s\": \"%s\", epoch \"%s\"", name, definition,
+                    epoch),
+             errdetail("%s", parsed_epoch.ok ? describe(parsed.fault) : "The epoch is malformed."),
+             errhint("Write them as in \"%s\" and \"%s\".", kDefaultLayout.data(),
+                     kDefaultEpoch.data())));
   }
   NamedLayout found;
   found.layout = parsed.layout;
@@ -76,9 +79,16 @@ NamedLayout layout_of_row(const char *name, const char *definition, const char *
   return found;
 }
 
+// A row of the table.
+struct StoredLayout {
+  NamedLayout named;
+  char kind = '\0';
+  ItemPointerData place = {};
+};
+
 // Reads the row `name` with a fresh snapshot: what is committed, and this
 // transaction's own changes, count.
-bool read_layout(const char *name, NamedLayout &found) {
+bool read_layout(const char *name, StoredLayout &found) {
   const Oid table = find_layout_table();
   NameData key_name;
   namestrcpy(&key_name, name);
@@ -92,11 +102,13 @@ bool read_layout(const char *name, NamedLayout &found) {
   HeapTuple row = systable_getnext(scan);
   const bool exists = HeapTupleIsValid(row);
   if (exists) {
-    bool isnull = false;
-    TupleDesc columns = RelationGetDescr(relation);
-    const Datum definition = heap_getattr(row, kDefinition, columns, &isnull);
-    const Datum epoch = heap_getattr(row, kEpoch, columns, &isnull);
-    found = layout_of_row(name, TextDatumGetCString(definition), TextDatumGetCString(epoch));
+    Datum values[kColumns];
+    bool nulls[kColumns];
+    heap_deform_tuple(row, RelationGetDescr(relation), values, nulls);
+    found.named = layout_of_row(name, TextDatumGetCString(values[kDefinition - 1]),
+                                TextDatumGetCString(values[kEpoch - 1]));
+    found.kind = DatumGetChar(values[kKind - 1]);
+    found.place = row->t_self;
   }
   systable_endscan(scan);
   table_close(relation, AccessShareLock);
@@ -109,10 +121,10 @@ const NamedLayout *find_layout(const char *name) {
     if (strcmp(NameStr(cache[i].name), name) == 0) return &cache[i];
   }
   // The scan may process an invalidation and empty the cache: read first.
-  NamedLayout found;
+  StoredLayout found;
   if (strlen(name) >= NAMEDATALEN || !read_layout(name, found)) return nullptr;
   const int place = cached < kCacheSize ? cached++ : kCacheSize - 1;
-  cache[place] = found;
+  cache[place] = found.named;
   return &cache[place];
 }
 
@@ -180,9 +192,17 @@ Datum idgen_configured_layout(PG_FUNCTION_ARGS) {
   PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
 }
 
-// Keeps idgen_internal.layout append-only. One thing may be replaced, once: the
-// row that CREATE EXTENSION has just made for this database, by the row of a
-// dump that is being restored.
+// Keeps idgen_internal.layout append-only, and decides what becomes of rows that
+// are there already. The kind of a row is given by the extension's script, by a
+// dump and by replication; users leave it out.
+//
+// - A user's row is added.
+// - A dump's row is the truth about the data that come with it. It is passed
+//   over if it says what is there already; it replaces the row that CREATE
+//   EXTENSION has made of the settings, and a preset; it can't replace a row
+//   that came with other data.
+// - A replicated row never replaces anything: FOR ALL TABLES publishes this
+//   table, too, and each database has its own layout.
 Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "idgen_layout_guard was not called as a trigger");
   const auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
@@ -206,52 +226,60 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
   Datum values[kColumns];
   bool nulls[kColumns];
   heap_deform_tuple(row, columns, values, nulls);
-  if (nulls[kName - 1] || nulls[kDefinition - 1] || nulls[kEpoch - 1] || nulls[kKind - 1]) {
+  if (nulls[kName - 1] || nulls[kDefinition - 1] || nulls[kEpoch - 1]) {
     PG_RETURN_POINTER(row);  // the table's constraints refuse it
   }
   const char *name = NameStr(*DatumGetName(values[kName - 1]));
   const NamedLayout given = layout_of_row(name, TextDatumGetCString(values[kDefinition - 1]),
                                           TextDatumGetCString(values[kEpoch - 1]));
   CacheInvalidateRelcache(relation);
-  if (strcmp(name, kOwnLayoutName) != 0) PG_RETURN_POINTER(row);
+  if (creating_extension && !nulls[kKind - 1]) PG_RETURN_POINTER(row);
 
-  // The own row: look for the one that is there.
-  ScanKeyData key;
-  NameData key_name;
-  namestrcpy(&key_name, kOwnLayoutName);
-  ScanKeyInit(&key, kName, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&key_name));
-  SysScanDesc scan =
-      systable_beginscan(relation, get_relname_relid(kLayoutIndex, RelationGetNamespace(relation)),
-                         true, nullptr, 1, &key);
-  HeapTuple old = systable_getnext(scan);
-  bool same = false;
-  char old_kind = 0;
-  ItemPointerData place;
-  if (HeapTupleIsValid(old)) {
-    Datum old_values[kColumns];
-    bool old_nulls[kColumns];
-    heap_deform_tuple(old, columns, old_values, old_nulls);
-    const NamedLayout recorded =
-        layout_of_row(name, TextDatumGetCString(old_values[kDefinition - 1]),
-                      TextDatumGetCString(old_values[kEpoch - 1]));
-    same = recorded.layout == given.layout;
-    old_kind = DatumGetChar(old_values[kKind - 1]);
-    place = old->t_self;
+  const char given_kind = nulls[kKind - 1] ? '\0' : DatumGetChar(values[kKind - 1]);
+  if (given_kind == kKindPreset && !IsLogicalWorker()) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("kind \"%c\" is for layouts that idgen ships", kKindPreset),
+                    errdetail("pg_dump leaves such layouts out."), errhint("Leave the kind out.")));
   }
-  systable_endscan(scan);
+  if (given_kind != '\0' && strchr("frpu", given_kind) == nullptr) PG_RETURN_POINTER(row);
+  values[kKind - 1] = CharGetDatum(strcmp(name, kOwnLayoutName) == 0 ? kKindRestored : kKindAdded);
+  nulls[kKind - 1] = false;
+  HeapTuple added = heap_form_tuple(columns, values, nulls);
+  StoredLayout old;
+  // A user's row that is there already is left to the primary key.
+  if (given_kind == '\0' || !read_layout(name, old)) PG_RETURN_POINTER(added);
 
-  if (old_kind == 0) PG_RETURN_POINTER(row);
-  if (same) PG_RETURN_POINTER(nullptr);  // nothing to do
-  if (old_kind != kKindFresh) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("this database's layout was restored before and can't change again")));
+  if (old.named.layout == given.layout) PG_RETURN_POINTER(nullptr);
+  const char *given_text = pstrdup(to_text(given.layout).text);
+  const char *given_epoch = pstrdup(epoch_to_text(given.layout.epoch_us).text);
+  const char *old_text = pstrdup(to_text(old.named.layout).text);
+  const char *old_epoch = pstrdup(epoch_to_text(old.named.layout.epoch_us).text);
+  if (IsLogicalWorker()) {
+    ereport(LOG, (errmsg("idgen: the publisher's layout \"%s\" is another one than this database's",
+                         name),
+                  errdetail("The publisher's is \"%s\", epoch %s; this database keeps \"%s\", "
+                            "epoch %s.",
+                            given_text, given_epoch, old_text, old_epoch)));
+    PG_RETURN_POINTER(nullptr);
   }
-  ereport(NOTICE, (errmsg("this database's layout is now \"%s\", epoch %s",
-                          pstrdup(to_text(given.layout).text),
-                          pstrdup(epoch_to_text(given.layout.epoch_us).text)),
-                   errdetail("It replaces the one that CREATE EXTENSION had just recorded.")));
-  simple_heap_delete(relation, &place);
+  if (old.kind != kKindFresh && old.kind != kKindPreset) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("layout \"%s\" is another one in this database", name),
+             errdetail("Here it is \"%s\", epoch %s; the row to be inserted says \"%s\", epoch %s.",
+                       old_text, old_epoch, given_text, given_epoch),
+             errhint("Restore the dump into a database of its own.")));
+  }
+  ereport(WARNING,
+          (errmsg("layout \"%s\" is now \"%s\", epoch %s", name, given_text, given_epoch),
+           errdetail("It replaces \"%s\", epoch %s, by which rows that were restored before this "
+                     "one have been checked, partitioned, indexed and computed.",
+                     old_text, old_epoch),
+           old.kind == kKindFresh
+               ? errhint("Restore again where idgen.layout and idgen.epoch say the same as the "
+                         "dump, unless no such table uses idgen's functions.")
+               : 0));
+  simple_heap_delete(relation, &old.place);
   CommandCounterIncrement();
-  values[kKind - 1] = CharGetDatum(kKindRestored);
-  PG_RETURN_POINTER(heap_form_tuple(columns, values, nulls));
+  PG_RETURN_POINTER(added);
 }

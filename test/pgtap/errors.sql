@@ -1,6 +1,6 @@
 -- Each kind of wrong input has its SQLSTATE.
 BEGIN;
-SELECT plan(43);
+SELECT plan(45);
 
 CREATE ROLE regress_idgen_errors;
 
@@ -52,6 +52,8 @@ SELECT pg_temp.fails($$ INSERT INTO idgen_internal.layout (name, definition, epo
 SELECT pg_temp.fails($$ SELECT snowflake_decode(1, 'nobody') $$, '42704');
 SELECT pg_temp.fails($$ SELECT 1::bigint < now() $$, '42883');
 SELECT pg_temp.fails($$ SELECT now()::snowflakeid $$, '42846');
+SELECT pg_temp.fails($$ INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('idgen', 'time:41 shard:4 sequence:8', '0') $$, '23505');
+SELECT pg_temp.fails($$ INSERT INTO idgen_internal.layout (name, definition, epoch, kind) VALUES ('a', 'time:41', '0', 'p') $$, '22023');
 SELECT pg_temp.fails($$ UPDATE idgen_internal.layout SET note = '' $$, '55000');
 SELECT pg_temp.fails($$ DELETE FROM idgen_internal.layout $$, '55000');
 SELECT pg_temp.fails($$ TRUNCATE idgen_internal.layout $$, '55000');
@@ -69,7 +71,7 @@ SELECT is(current_setting('idgen_test.state'), '42501', '42501: snowflake_instan
 SET LOCAL idgen.max_wait = 0;
 SELECT pg_temp.fails($$ DO 'BEGIN FOR i IN 1 .. 100000 LOOP PERFORM snowflake_batch(100000) LIMIT 1; END LOOP; END' $$, 'IDG03');
 SET LOCAL idgen.max_wait = '1s';
-INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('idgen', 'time:41 shard:4 sequence:8', '0');
+INSERT INTO idgen_internal.layout (name, definition, epoch, kind) VALUES ('idgen', 'time:41 shard:4 sequence:8', '0', 'f');
 SELECT pg_temp.fails($$ SELECT snowflake_nextval() $$, 'IDG06');
 
 SELECT * FROM finish();

@@ -16,11 +16,9 @@ my $decoded = $node->safe_psql('postgres', "SELECT snowflake_decode($id)");
 # Another layout in the settings.
 $node->append_conf('postgresql.conf', "idgen.layout = 'time:41 shard:8 sequence:14'\n");
 $node->restart;
-$node->poll_query_until('postgres', "SELECT state = 'mismatch' FROM snowflake_instance")
-  or die 'timed out waiting for the mismatch';
+wait_for_state($node, 'mismatch');
 my ($state, $message) = sqlstate_of($node, 'SELECT snowflake_nextval()');
 is($state, 'IDG06', 'settings that disagree with the record issue nothing');
-($state, $message) = sqlstate_of($node, 'SELECT snowflake_nextval()');
 like($message, qr/time:41 region:3 shard:7 sequence:12/, 'the recorded layout is named');
 like($message, qr/time:41 shard:8 sequence:14/, 'the configured one too');
 is($node->safe_psql('postgres', "SELECT snowflake_decode($id)"), $decoded,
@@ -43,6 +41,9 @@ $node->append_conf('postgresql.conf', "idgen.epoch = '2024-01-01'\n");
 $node->restart;
 ($state, $message) = sqlstate_of($node, 'SELECT snowflake_nextval()');
 is($state, 'IDG06', 'another epoch is another layout');
+($state, $message) = sqlstate_of($node, 'CREATE EXTENSION idgen', dbname => 'fresh');
+is($state, 'IDG06', 'to the record, too');
+like($message, qr/the record says "time:41 region:3 .* epoch 2025-01-01T/, 'which is named');
 $node->append_conf('postgresql.conf', "idgen.epoch = '2025-01-01'\n");
 $node->restart;
 
@@ -50,15 +51,65 @@ $node->restart;
 # doesn't issue.
 $node->safe_psql('postgres', 'CREATE TABLE t (id snowflakeid PRIMARY KEY DEFAULT snowflake_nextval(), v int)');
 $node->safe_psql('postgres', 'INSERT INTO t (v) SELECT g FROM generate_series(1, 100) AS g');
+# In a schema that is dumped before idgen's own tables, with what is computed
+# from IDs as rows are restored; and a layout of the user's.
+$node->safe_psql('postgres', q{
+    INSERT INTO idgen_internal.layout (name, definition, epoch, note)
+    VALUES ('ours', 'time:41 shard:10 sequence:12', '2020-01-01', 'old application');
+    CREATE SCHEMA app;
+    CREATE TABLE app.computed (
+        id snowflakeid PRIMARY KEY DEFAULT snowflake_nextval(),
+        at timestamptz GENERATED ALWAYS AS (snowflake_timestamp(id)) STORED,
+        CHECK (snowflake_timestamp(id) > '2026-01-01 UTC'));
+    CREATE INDEX ON app.computed (snowflake_timestamp(id));
+    CREATE TABLE app.parted (id snowflakeid DEFAULT snowflake_nextval()) PARTITION BY RANGE (snowflake_timestamp(id));
+    CREATE TABLE app.new PARTITION OF app.parted FOR VALUES FROM ('2026-01-01 UTC') TO (MAXVALUE);
+    INSERT INTO app.computed SELECT snowflake_nextval() FROM generate_series(1, 50);
+    INSERT INTO app.parted SELECT snowflake_nextval() FROM generate_series(1, 50);
+});
+my $all_of_app = q{SELECT 'computed', id, at = snowflake_timestamp(id)
+    FROM app.computed UNION ALL SELECT 'parted', id, true FROM app.parted ORDER BY 1, 2};
+my $app = $node->safe_psql('postgres', $all_of_app);
 my $rows = $node->safe_psql('postgres', 'SELECT id, snowflake_timestamp(id), v FROM t ORDER BY id');
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-d', $node->connstr('postgres'), '-f', $dump ], 'pg_dump');
 
+# In a server with the same settings everything is restored as it was.
+my $same = new_node('same');
+$same->start;
+$same->safe_psql('postgres', 'CREATE DATABASE restored');
+my ($status, $out, $err) = $same->psql('restored', "\\i $dump\n", on_error_stop => 1);
+is($status, 0, 'restored where the settings are the same');
+unlike($err, qr/WARNING|ERROR/, 'without a word');
+is($same->safe_psql('restored', $all_of_app), $app, 'what was computed is what it was');
+is($same->safe_psql('restored', "SELECT definition, note FROM snowflake_layouts WHERE name = 'ours'"),
+    'time:41 shard:10 sequence:12|old application', 'a layout of the user\'s is restored');
+
+# Where generated columns use a layout of the user's by name, it comes first.
+$node->safe_psql('postgres', q{
+    ALTER TABLE app.computed ADD COLUMN old timestamptz GENERATED ALWAYS AS (snowflake_timestamp(id, 'ours')) STORED});
+my $archive = "$dump.archive";
+$node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('postgres'), '-f', $archive ], 'pg_dump -Fc');
+$same->safe_psql('postgres', 'CREATE DATABASE by_section');
+for my $step ([ '--section=pre-data' ], [ '--data-only', '--schema=idgen_internal', '--table=layout' ],
+    [ '--section=data', '--section=post-data' ]) {
+    $same->command_ok([ 'pg_restore', '--exit-on-error', '-d', $same->connstr('by_section'), @$step, $archive ],
+        "pg_restore @$step");
+}
+is($same->safe_psql('by_section', $all_of_app), $app, 'restored section by section, too');
+is($same->safe_psql('by_section', "SELECT count(*) FROM app.computed WHERE old IS DISTINCT FROM snowflake_timestamp(id, 'ours')"),
+    '0', 'with what the user\'s layout computes');
+$same->stop;
+
+# Elsewhere the dump's layout wins, with a warning.
+$node->safe_psql('postgres', 'DROP SCHEMA app CASCADE');
+$node->command_ok([ 'pg_dump', '-d', $node->connstr('postgres'), '-f', $dump ], 'pg_dump without the schema');
 my $other = new_node('other', "idgen.layout = 'time:41 shard:4 sequence:18'");
 $other->start;
 $other->safe_psql('postgres', 'CREATE DATABASE restored');
-$other->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $other->connstr('restored'), '-f', $dump ],
-    'the dump is restored without an error');
+($status, $out, $err) = $other->psql('restored', "\\i $dump\n", on_error_stop => 1);
+is($status, 0, 'the dump is restored without an error');
+like($err, qr/WARNING:\s+layout "idgen" is now "time:41 region:3.*Restore again where idgen\.layout/s, 'but with a warning');
 is($other->safe_psql('restored', 'SELECT id, snowflake_timestamp(id), v FROM t ORDER BY id'),
     $rows, 'a restored dump decodes by the layout it was issued in');
 is($other->safe_psql('restored', "SELECT definition FROM snowflake_layouts WHERE name = 'idgen'"),
@@ -80,6 +131,30 @@ $other->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $other->
 is($other->safe_psql('restored_again', 'SELECT id, snowflake_timestamp(id), v FROM t ORDER BY id'),
     $rows, 'with the same meaning');
 
-$node->stop;
 $other->stop;
+
+# Logical replication of all tables: each database keeps its own layouts.
+$node->append_conf('postgresql.conf', "wal_level = logical\nmax_wal_senders = 10\n");
+$node->restart;
+my $subscriber = new_node('subscriber', "idgen.layout = 'time:41 shard:4 sequence:18'");
+$subscriber->start;
+$node->safe_psql('postgres', 'CREATE PUBLICATION everything FOR ALL TABLES');
+$subscriber->safe_psql('postgres', 'CREATE EXTENSION idgen; CREATE TABLE t (id snowflakeid PRIMARY KEY, v int)');
+my $publisher = $node->connstr('postgres') =~ s/'/''/gr;
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION s CONNECTION '$publisher' PUBLICATION everything");
+$subscriber->wait_for_subscription_sync($node, 's');
+is($subscriber->safe_psql('postgres', 'SELECT count(*), min(id) FROM t'),
+    $node->safe_psql('postgres', 'SELECT count(*), min(id) FROM t'), 'the table is copied');
+is($subscriber->safe_psql('postgres', "SELECT definition, kind FROM idgen_internal.layout WHERE name = 'idgen'"),
+    'time:41 shard:4 sequence:18 tick:1ms|f', 'the subscriber keeps its own layout');
+is($subscriber->safe_psql('postgres', "SELECT definition FROM snowflake_layouts WHERE name = 'ours'"),
+    'time:41 shard:10 sequence:12', 'and has the publisher\'s others');
+my $new = $node->safe_psql('postgres', 'INSERT INTO t (v) VALUES (1) RETURNING id');
+$node->safe_psql('postgres', "INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('late', 'time:41 shard:5', '2020-01-01')");
+$node->wait_for_catchup('s');
+is($subscriber->safe_psql('postgres', "SELECT count(*) FROM t WHERE id = $new"), '1', 'replication goes on');
+is($subscriber->safe_psql('postgres', "SELECT count(*) FROM snowflake_layouts WHERE name = 'late'"), '1', 'also of layouts');
+is($subscriber->safe_psql('postgres', 'SELECT snowflake_nextval() < snowflake_nextval()'), 't', 'the subscriber issues');
+$subscriber->stop;
+$node->stop;
 done_testing();
