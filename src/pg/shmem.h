@@ -46,8 +46,6 @@ struct WorkerInfo {
   std::uint64_t floor = 0;          // of the grant
   ClockState clock_state = ClockState::unset;
   std::int64_t clock_skew_ns = 0;
-  std::uint64_t renewals = 0;      // requests acknowledged, acquisitions included
-  std::uint64_t failures = 0;      // requests that were not
   std::int64_t error_at_us = 0;    // Unix time; 0: none yet
   char error[512] = {};            // the last request's failure; empty after a success
   char recorded_layout[192] = {};  // in GrantState::mismatch: what the record says

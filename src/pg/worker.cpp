@@ -28,6 +28,7 @@ constexpr char kRecordDirectory[] = "idgen";  // below the data directory, where
 constexpr int kRestartSeconds = 1;
 constexpr int kShortestSleepMs = 10;
 constexpr std::int64_t kEndWarningUs = std::int64_t{2} * 365 * 86400 * 1000000;
+constexpr std::int64_t kEndWarningIntervalNs = std::int64_t{86400} * 1000000000;
 
 std::int64_t unix_now_us() {
   return realtime_ns() / 1000;
@@ -59,6 +60,12 @@ class Worker {
   void set_grant(const Grant &grant);
   void note_failure(const RegistryReply &reply);
   void note_clock();
+  void warn_of_end(std::int64_t now);
+  // Does idgen.shard name another node than the one held?
+  bool pinned_elsewhere() const {
+    return shard >= 0 &&
+           static_cast<std::uint64_t>(shard) != (grant().node & instance_layout.shard.max());
+  }
   Grant grant() const {
     return unpack(issue_layout, shared->grant.load(std::memory_order_relaxed));
   }
@@ -67,6 +74,8 @@ class Worker {
   Clock clock_;
   Lease lease_;
   RegistryReply reply_;
+  bool moving_ = false;  // the node held is to be left for the pinned one
+  std::int64_t next_end_warning_ = 0;
 };
 
 ClockSample Worker::sample() const {
@@ -136,10 +145,11 @@ void Worker::start() {
 }
 
 // A pinned shard that isn't the one held is acquired; the old node's grant is
-// good until then.
+// good until then, and is kept if the pinned one can't be had.
 void Worker::reload() {
-  const auto held = static_cast<int>(grant().node & instance_layout.shard.max());
-  if (shard >= 0 && shard != held) lease_.restart();
+  if (!lease_.held() || !pinned_elsewhere()) return;
+  moving_ = true;
+  lease_.restart();
 }
 
 void Worker::ask(const Lease::Step &step, const ClockSample &sample) {
@@ -176,11 +186,6 @@ void Worker::publish_acquired(const RegistryReply &reply, const ClockSample &sam
   ereport(LOG, (errmsg("idgen: holds node %u, IDs from %s on", reply.node,
                        epoch_to_text(tick_start_us(instance_layout, reply.floor)).text),
                 reply.message.empty() ? 0 : errdetail("The registry: %s.", reply.message.c_str())));
-  if (instance_layout.end_us() - tick_start_us(instance_layout, reply.floor) < kEndWarningUs) {
-    ereport(WARNING, (errmsg("idgen: the time field of the layout ends at %s",
-                             epoch_to_text(instance_layout.end_us()).text),
-                      errdetail("No ID can be issued after that.")));
-  }
 }
 
 void Worker::publish_extended(const RegistryReply &reply) {
@@ -193,7 +198,6 @@ void Worker::note_failure(const RegistryReply &reply) {
   const bool news =
       strncmp(shared->info.error, reply.message.c_str(), sizeof(shared->info.error) - 1) != 0;
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  ++shared->info.failures;
   shared->info.error_at_us = unix_now_us();
   strlcpy(shared->info.error, reply.message.c_str(), sizeof(shared->info.error));
   strlcpy(shared->info.recorded_layout, reply.recorded_layout.c_str(),
@@ -205,14 +209,17 @@ void Worker::note_failure(const RegistryReply &reply) {
 void Worker::take_reply(const ClockSample &sample) {
   if (reply_.outcome == RegistryOutcome::done) {
     lease_.acknowledged(reply_.ceiling);
-    LWLockAcquire(info_lock, LW_EXCLUSIVE);
-    ++shared->info.renewals;
-    shared->info.error[0] = '\0';
-    LWLockRelease(info_lock);
     if (reply_.ask == RegistryAsk::acquire) {
+      moving_ = false;
       publish_acquired(reply_, sample);
     } else {
       publish_extended(reply_);
+    }
+    // The refusal of a pinned node stays to be seen for as long as it is pinned.
+    if (!pinned_elsewhere()) {
+      LWLockAcquire(info_lock, LW_EXCLUSIVE);
+      shared->info.error[0] = '\0';
+      LWLockRelease(info_lock);
     }
     return;
   }
@@ -222,9 +229,16 @@ void Worker::take_reply(const ClockSample &sample) {
     refuse(GrantState::mismatch);
   } else if (reply_.outcome == RegistryOutcome::exhausted) {
     refuse(GrantState::exhausted);
-  } else if (reply_.outcome == RegistryOutcome::refused && grant().state != GrantState::active) {
-    // A grant that is still held stays good up to its ceiling.
-    refuse(GrantState::fenced);
+  } else if (reply_.outcome == RegistryOutcome::refused) {
+    // A grant that is held stays good up to its ceiling, and beyond that if
+    // only a change of nodes was refused.
+    if (moving_) {
+      moving_ = false;
+      lease_.resume(grant().ceiling);
+    } else if (grant().state != GrantState::active ||
+               issuing_tick(sample.monotonic) >= grant().ceiling) {
+      refuse(GrantState::fenced);
+    }
   }
 }
 
@@ -250,6 +264,17 @@ void Worker::note_clock() {
   LWLockRelease(info_lock);
 }
 
+// Once a day, from two years before.
+void Worker::warn_of_end(std::int64_t now) {
+  if (now < next_end_warning_ || grant().state != GrantState::active) return;
+  const std::int64_t end_us = instance_layout.end_us();
+  if (end_us - tick_start_us(instance_layout, issuing_tick(now)) >= kEndWarningUs) return;
+  next_end_warning_ = now + kEndWarningIntervalNs;
+  ereport(WARNING,
+          (errmsg("idgen: the time field of the layout ends at %s", epoch_to_text(end_us).text),
+           errdetail("No ID can be issued after that.")));
+}
+
 long Worker::turn() {
   const ClockSample now = sample();
   if (grant().state == GrantState::active) {
@@ -262,7 +287,8 @@ long Worker::turn() {
   if (now.wall < 0 && !lease_.held()) {
     // Before the epoch there is no ID that a clock could stand for.
     RegistryReply reply;
-    reply.message = "the system's clock is before the epoch of the layout";
+    reply.message = std::string("the system's clock is before the epoch of the layout, ") +
+                    epoch_to_text(instance_layout.epoch_us).text;
     if (grant().state != GrantState::breaker) note_failure(reply);
     refuse(GrantState::breaker);
     return clock_interval;
@@ -276,6 +302,7 @@ long Worker::turn() {
     refuse(GrantState::exhausted);
   }
   publish_offset(now);
+  warn_of_end(now.monotonic);
 
   if (grant().state == GrantState::exhausted) return clock_interval;
   const std::int64_t then = monotonic_ns();

@@ -111,27 +111,39 @@ bool LocalRegistry::choose(const RegistryRequest &request, bool found, bool copi
     return true;
   }
 
-  // Random, then on to the next one that isn't ruled out. Node 0 is never
-  // drawn, so that it is free for IDs made by hand (snowflake_encode).
-  const std::uint64_t start = std::uniform_int_distribution<std::uint64_t>(0, shards - 1)(random_);
-  for (std::uint64_t step = 0; step < std::min<std::uint64_t>(shards, kMaxFormer + 2); ++step) {
-    const auto node = static_cast<std::uint32_t>(first + (start + step) % shards);
-    if (node == 0 || contains(next.former, node)) continue;
-    next.node = node;
-    if (copied) {
-      message = "this data directory is a copy of one that holds node " +
-                std::to_string(record_.node) + "; took node " + std::to_string(node) +
-                " at random, which another copy may have drawn too with a chance of 1 in " +
-                std::to_string(shards);
-    } else {
-      message = "took node " + std::to_string(node) + " at random";
+  // Any of the region at random but those that copies have held; and never node
+  // 0, so that it is free for IDs made by hand (snowflake_encode).
+  std::vector<std::uint64_t> ruled_out;
+  for (const std::uint32_t node : next.former) {
+    if (node >> layout_.shard.width == static_cast<std::uint64_t>(request.region)) {
+      ruled_out.push_back(node);
     }
-    return true;
   }
-  message = "no node is left to draw in region " + std::to_string(request.region) + ": ";
-  message += next.former.empty() ? "node 0 is never drawn"
-                                 : "copies of this data directory have held them all";
-  return false;
+  if (first == 0) ruled_out.push_back(0);
+  std::sort(ruled_out.begin(), ruled_out.end());
+  ruled_out.erase(std::unique(ruled_out.begin(), ruled_out.end()), ruled_out.end());
+  if (ruled_out.size() >= shards) {
+    message = "no node is left to draw in region " + std::to_string(request.region) + ": ";
+    message += next.former.empty()
+                   ? "it has node 0 only, which is never drawn; set idgen.region, or pin node 0 by "
+                     "idgen.shard = 0"
+                   : "copies of this data directory have held them all";
+    return false;
+  }
+  const std::uint64_t choices = shards - ruled_out.size();
+  std::uint64_t node =
+      first + std::uniform_int_distribution<std::uint64_t>(0, choices - 1)(random_);
+  for (const std::uint64_t taken : ruled_out) node += node >= taken ? 1 : 0;
+  next.node = static_cast<std::uint32_t>(node);
+  if (copied) {
+    message = "this data directory is a copy of one that holds node " +
+              std::to_string(record_.node) + "; took node " + std::to_string(node) +
+              " at random, which another copy may have drawn too with a chance of 1 in " +
+              std::to_string(choices);
+  } else {
+    message = "took node " + std::to_string(node) + " at random";
+  }
+  return true;
 }
 
 void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply) {

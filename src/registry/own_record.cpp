@@ -273,23 +273,26 @@ RecordFile::Load RecordFile::load(OwnRecord &record, bool &copied, std::string &
   return Load::loaded;
 }
 
-bool RecordFile::store(OwnRecord &record, std::string &why) const {
-  // The folder's own name must be durable before the record in it counts. When
-  // it's there already, that was done by whoever made it.
+// The folder's own name must be durable before the record in it counts, whoever
+// made it: he may have ended before he could see to that.
+bool RecordFile::make_directory(std::string &why) {
   if (mkdir(directory_.c_str(), 0777) == 0) {
-    const std::size_t slash = directory_.rfind('/');
-    const std::string parent = slash == std::string::npos ? "."
-                               : slash == 0               ? "/"
-                                                          : directory_.substr(0, slash);
-    if (!sync_directory(parent, why)) {
-      rmdir(directory_.c_str());
-      return false;
-    }
+    directory_is_durable_ = false;
   } else if (errno != EEXIST) {
     why = errno_text("create directory", directory_);
     return false;
   }
+  if (directory_is_durable_) return true;
+  const std::size_t slash = directory_.rfind('/');
+  const std::string parent = slash == std::string::npos ? "."
+                             : slash == 0               ? "/"
+                                                        : directory_.substr(0, slash);
+  directory_is_durable_ = sync_directory(parent, why);
+  return directory_is_durable_;
+}
 
+bool RecordFile::store(OwnRecord &record, std::string &why) {
+  if (!make_directory(why)) return false;
   const std::string temporary = path() + ".new";
   if (unlink(temporary.c_str()) != 0 && errno != ENOENT) {
     why = errno_text("remove file", temporary);

@@ -85,12 +85,15 @@ class RecordFile {
 
   // Writes the record durably; fills in `file` and `directory`.
   // False, and `why`, when it is not known to be durable.
-  bool store(OwnRecord &record, std::string &why) const;
+  bool store(OwnRecord &record, std::string &why);
 
   std::string path() const { return directory_ + "/record"; }
 
  private:
+  bool make_directory(std::string &why);
+
   std::string directory_;
+  bool directory_is_durable_ = false;  // its own name in its parent
 };
 
 }  // namespace idgen

@@ -6,8 +6,8 @@
 // on meanwhile. One request is in flight at a time.
 //
 // Only the worker talks to a registry. Nothing of it is in shared memory.
-// Implementations may throw std::bad_alloc and nothing else; the worker calls
-// them through the door of pg/door.h.
+// Implementations may throw what the standard library throws (out of memory, no
+// random numbers); the worker calls them through the door of pg/door.h.
 
 #ifndef IDGEN_REGISTRY_REGISTRY_H
 #define IDGEN_REGISTRY_REGISTRY_H

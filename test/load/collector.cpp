@@ -43,6 +43,7 @@ struct RunOptions {
   std::string conninfo;
   int clients = 8;
   std::int64_t ids = 1000000;
+  double seconds = 0;  // 0: until the IDs are there
   std::vector<int> batches = {1, 1, 1, 100, 1000};
   bool tolerate_disconnect = false;
   std::string save;
@@ -70,7 +71,10 @@ class Client {
     PGconn *connection = PQconnectdb(options_.conninfo.c_str());
     if (PQstatus(connection) == CONNECTION_OK && prepare(connection)) {
       std::size_t turn = static_cast<std::size_t>(number_);
-      while (left_.load(std::memory_order_relaxed) > 0 &&
+      const std::int64_t until = options_.seconds > 0
+                                     ? now_ns() + static_cast<std::int64_t>(options_.seconds * 1e9)
+                                     : INT64_MAX;
+      while (left_.load(std::memory_order_relaxed) > 0 && now_ns() < until &&
              call(connection, options_.batches[turn++ % options_.batches.size()])) {
       }
     } else {
@@ -266,6 +270,7 @@ int main(int argc, char **argv) {
   run_command->add_option("--conninfo", options.conninfo, "libpq connection string");
   run_command->add_option("--clients", options.clients, "connections")->check(CLI::Range(1, 64));
   run_command->add_option("--ids", options.ids, "how many IDs in all");
+  run_command->add_option("--seconds", options.seconds, "end after so long, if that is sooner");
   run_command->add_option("--batches", options.batches, "sizes of calls, taken in turn");
   run_command->add_flag("--tolerate-disconnect", options.tolerate_disconnect,
                         "a server that goes away ends the run, it doesn't fail it");

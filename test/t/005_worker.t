@@ -6,6 +6,7 @@ use warnings;
 use IdgenTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 
 my $node = new_node('main', "idgen.window = '1s'", 'restart_after_crash = on');
 $node->start;
@@ -13,17 +14,43 @@ $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
 
 sub worker_pid { return $node->safe_psql('postgres', 'SELECT worker_pid FROM snowflake_instance') }
 
-# Terminated under load: restarted, nobody notices.
-for my $round (1 .. 3) {
+# The load has begun: IDs were issued since.
+sub wait_for_load {
+    my $before = shift;
+    $node->poll_query_until('postgres', "SELECT ids > $before + 1000 FROM snowflake_stats")
+      or die 'the load did not begin';
+    return;
+}
+sub ids_so_far { return $node->safe_psql('postgres', 'SELECT ids FROM snowflake_stats') }
+
+# What the view says.
+is(instance($node, 'floor <= issuing_time AND issuing_time < ceiling AND ceiling = issuing_time + window_left'),
+    't', 'floor, issuing time, ceiling');
+is(instance($node, "state_since BETWEEN pg_postmaster_start_time() AND clock_timestamp() AND epoch = '2025-01-01 UTC'"),
+    't', 'since when, from when on');
+my ($words) = slurp_file(record_of($node)) =~ /^incarnation = (\w+)$/m;
+is(instance($node, "replace(incarnation::text, '-', '')"), $words, 'the incarnation is the record\'s');
+is(instance($node, 'last_error IS NULL AND last_error_at IS NULL'), 't', 'no error yet');
+
+# Terminated under load: restarted, and nobody notices. The load lasts longer
+# than the second after which the worker is started again.
+for my $round (1 .. 2) {
     my $pid = worker_pid();
-    my $load = start_collector($node, '--clients', 4, '--ids', 2_000_000);
+    my ($floor, $since) = split /\|/, instance($node, 'floor, state_since');
+    my $before = ids_so_far();
+    my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--seconds', 3);
+    wait_for_load($before);
     kill 'TERM', $pid;
+    $node->poll_query_until('postgres', 'SELECT worker_pid IS NULL FROM snowflake_instance')
+      or die 'the worker did not go';
     $node->poll_query_until('postgres', "SELECT worker_pid <> $pid FROM snowflake_instance")
       or die 'the worker did not come back';
+    ok($load->{handle}->pumpable, "round $round: under load");
     my ($code, $figures) = finish_collector($load);
     is($code, 0, "round $round: no client error, no repeat while the worker restarts");
-    is($node->safe_psql('postgres', 'SELECT state FROM snowflake_instance'), 'active', 'the grant stayed');
+    is(instance($node, 'floor, state_since'), "$floor|$since", 'the grant stayed');
 }
+cmp_ok(instance($node, 'extract(epoch FROM window_left)'), '<=', 1, 'the window is what is set');
 
 # Frozen: issuing stops at the ceiling, with the reason; thawed: it goes on.
 my $pid = worker_pid();
@@ -31,12 +58,42 @@ my $ceiling = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instan
 kill 'STOP', $pid;
 $node->poll_query_until('postgres', 'SELECT window_left = interval \'0\' FROM snowflake_instance')
   or die 'the ceiling was not reached';
-my ($state, $message) = sqlstate_of($node, "SET idgen.max_wait = '50ms'; SELECT snowflake_nextval()");
+my ($state, $message, $took) = sqlstate_of($node, "SET idgen.max_wait = '50ms'; SELECT snowflake_nextval()");
 is($state, 'IDG03', 'a frozen worker fences the instance at its ceiling');
 like($message, qr/durable ceiling/, 'and the reason is said');
+cmp_ok($took, '<', 20, 'after idgen.max_wait');
 is($node->safe_psql('postgres', 'SELECT waits_ceiling > 0 FROM snowflake_stats'), 't', 'the wait is counted');
+($state, undef, $took) = sqlstate_of($node,
+    "SET idgen.max_wait = '1h'; SET statement_timeout = '100ms'; SELECT snowflake_nextval()");
+is($state, '57014', 'who waits can be cancelled');
+cmp_ok($took, '<', 20, 'at once');
+# Thawed, it goes on: who waits is woken, long before his time is over.
+my $waiter = $node->background_psql('postgres');
+$waiter->query("SET idgen.max_wait = '1h'");
+$waiter->query_until(qr/asked/, "\\echo asked\nSELECT snowflake_nextval() > 0;\n");
+$node->poll_query_until('postgres',
+    "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT snowflake_nextval() > 0%' AND wait_event IS NOT NULL AND state = 'active'")
+  or die 'nobody waits';
+my $begin = time();
 kill 'CONT', $pid;
+$waiter->quit;
+cmp_ok(time() - $begin, '<', 20, 'a grant wakes who waits for it');
 cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', 0, 'thawed, it goes on');
+
+# The record is gone and the worker, too: the next one draws a node afresh, but
+# never starts below what this instance was promised.
+reconfigure($node, 'window', '30s');
+$node->poll_query_until('postgres', "SELECT window_left > interval '2s' FROM snowflake_instance")
+  or die 'the window did not grow';
+kill 'STOP', worker_pid(); # no further ceiling
+$ceiling = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instance');
+unlink(record_of($node)) or die 'no record';
+$pid = worker_pid();
+kill 'TERM', $pid;
+kill 'CONT', $pid;
+$node->poll_query_until('postgres', "SELECT floor >= '$ceiling' FROM snowflake_instance")
+  or die 'the floor is below the ceiling that was granted before';
+pass('without a record the instance\'s own ceiling is the floor');
 
 # Killed: the server re-initialises; a new incarnation; the next ID is greater.
 my $last = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
@@ -49,11 +106,14 @@ cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $last,
 
 # A pinned shard is taken on reload; order holds across the change.
 $last = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
-my $load = start_collector($node, '--clients', 4, '--ids', 4_000_000);
+my $before = ids_so_far();
+my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--seconds', 2);
+wait_for_load($before);
 $node->append_conf('postgresql.conf', "idgen.shard = 77\n");
 $node->reload;
 $node->poll_query_until('postgres', 'SELECT node = 77 FROM snowflake_instance')
   or die 'the pinned shard was not taken';
+ok($load->{handle}->pumpable, 'under load');
 my ($code) = finish_collector($load);
 is($code, 0, 'a change of node under load: no error, no repeat, no inversion');
 is($node->safe_psql('postgres', 'SELECT snowflake_node(snowflake_nextval())'), '77', 'IDs carry the pinned node');

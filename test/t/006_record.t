@@ -17,13 +17,33 @@ like($first, qr/\Aidgen record 1\n.*^node = [1-9]\d*\n.*^checksum = [0-9a-f]{8}\
 
 # A restart starts at or above the ceiling that the record promised.
 my $last = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
-my $id_node = $node->safe_psql('postgres', 'SELECT node FROM snowflake_instance');
+my $id_node = instance($node, 'node');
 $node->stop('immediate');
 my ($ceiling) = slurp_file($record) =~ /^ceiling = (\d+)$/m;
 $node->start;
 my $next = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
 cmp_ok($next >> 22, '>=', $ceiling, 'the first ID after a crash is at or above the recorded ceiling');
-is($node->safe_psql('postgres', 'SELECT node FROM snowflake_instance'), $id_node, 'with the same node');
+is(instance($node, 'node'), $id_node, 'with the same node');
+$node->stop;
+
+# However far the record is ahead of the clock: it starts there, and lets the
+# wall clock catch up.
+change_record($node, sub { my $text = $_[0]; $text =~ s/^ceiling = \K(\d+)/$ceiling = $1 + 600_000/me; return $text });
+$node->start;
+my $far = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
+cmp_ok($far >> 22, '>=', $ceiling, 'also when it is ten minutes ahead');
+cmp_ok($far >> 22, '<', $ceiling + 10_000, 'and no further than it must');
+is(instance($node, 'clock_state'), 'holding', 'the clock holds');
+cmp_ok(instance($node, 'extract(epoch FROM clock_skew)'), '>', 590, 'and shows by how much');
+is(instance($node, 'floor >= now() + interval \'590s\''), 't', 'so does the floor');
+my $skew = instance($node, 'clock_skew');
+$node->poll_query_until('postgres', "SELECT clock_skew < interval '$skew' - interval '50ms' FROM snowflake_instance")
+  or die 'the clock does not slew';
+$node->poll_query_until('postgres', 'SELECT snowflake_timestamp(snowflake_nextval()) - clock_timestamp()'
+      . " < interval '$skew' - interval '50ms'")
+  or die 'issuing time does not slew';
+pass('the wall clock catches up');
+$next = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
 $node->stop;
 
 # Damage of every kind: nothing is issued, and it is said why.
@@ -36,30 +56,67 @@ my %damage = (
     'trailing garbage' => sub { return $_[0] . "more\n" },
 );
 for my $kind (sort keys %damage) {
-    rewrite($record, $damage{$kind}->($good));
+    change_record($node, $damage{$kind}, keep_checksum => 1);
     $node->start;
-    $node->poll_query_until('postgres', "SELECT state = 'fenced' FROM snowflake_instance")
-      or die 'timed out waiting for the fence';
+    wait_for_state($node, 'fenced');
     my ($state, $message) = sqlstate_of($node, 'SELECT snowflake_nextval()');
     is($state, 'IDG01', "$kind: nothing is issued");
     like($message, qr/idgen\/record" is damaged/, "$kind: and the record is named");
     # Mended, it goes on by itself.
-    rewrite($record, $good);
-    $node->poll_query_until('postgres', "SELECT state = 'active' FROM snowflake_instance")
-      or die 'issuing did not go on';
+    change_record($node, sub { return $good }, keep_checksum => 1);
+    wait_for_state($node);
     cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $next, "$kind: mended, it goes on");
+    is(instance($node, 'last_error IS NULL AND last_error_at > state_since - interval \'1h\''), 't',
+        "$kind: the error is history");
     $node->stop;
     $good = slurp_file($record);
 }
 
-# Keeps the file's inode, so that it doesn't count as a copy.
-sub rewrite {
-    my ($path, $text) = @_;
-    open(my $file, '+<', $path) or die "could not open $path: $!";
-    truncate($file, 0);
-    print $file $text;
-    close($file);
-    return;
+# Damaged while the server runs: issuing goes on to the ceiling; when a worker
+# must read it, the instance is fenced.
+$node->start;
+$node->safe_psql('postgres', 'SELECT snowflake_nextval()');
+my $pid = instance($node, 'worker_pid');
+kill 'STOP', $pid; # or it would be replaced by a good one
+$good = slurp_file($record);
+change_record($node, $damage{truncated}, keep_checksum => 1);
+kill 'TERM', $pid;
+kill 'CONT', $pid;
+wait_for_state($node, 'fenced');
+my ($why) = sqlstate_of($node, 'SELECT snowflake_nextval()');
+is($why, 'IDG01', 'damaged while running: fenced at the ceiling');
+change_record($node, sub { return $good }, keep_checksum => 1);
+wait_for_state($node);
+cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $next, 'mended, it goes on');
+$node->stop;
+
+# No node yet: callers wait for it; so does CREATE EXTENSION.
+SKIP: {
+    skip 'root reads everywhere', 5 if $> == 0;
+    my $folder = $node->data_dir . '/idgen';
+    chmod 0000, $folder;
+    $node->start;
+    my ($state, $message) = sqlstate_of($node, "SET idgen.max_wait = '50ms'; SELECT snowflake_nextval()");
+    is($state, 'IDG03', 'no node yet: a caller gives up after idgen.max_wait');
+    like($message, qr/no node has been acquired yet.*Permission denied/s, 'and says why');
+    $node->safe_psql('postgres', 'CREATE DATABASE early');
+    ($state) = sqlstate_of($node, "SET idgen.max_wait = '50ms'; CREATE EXTENSION idgen", dbname => 'early');
+    is($state, 'IDG03', 'no database records a layout meanwhile');
+    my $one = $node->background_psql('postgres');
+    $one->query_until(qr/asked/, "\\echo asked\nSELECT snowflake_nextval() > 0 AS issued;\n");
+    my $two = $node->background_psql('early');
+    $two->query_until(qr/asked/, "\\echo asked\nCREATE EXTENSION idgen;\n");
+    $node->poll_query_until('postgres',
+        "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event = 'Extension' AND state = 'active'")
+      or die 'nobody waits';
+    is($node->safe_psql('postgres', 'SELECT waits_node > 0 FROM snowflake_stats'), 't', 'the waits are counted');
+    chmod 0700, $folder;
+    like($one->query('SELECT 1'), qr/\At\n1/, 'a caller that waited is served');
+    $one->quit;
+    $two->quit;
+    is($node->safe_psql('early', 'SELECT snowflake_nextval() IS NOT NULL'), 't', 'the extension was created');
+    $node->safe_psql('postgres', 'DROP DATABASE early');
+    $node->stop;
 }
 
 # The folder can't be written: no grant beyond the last durable ceiling.
@@ -85,7 +142,7 @@ $copy->init_from_backup($node, 'copy');
 configure($copy);
 $node->start;
 $copy->start;
-isnt($copy->safe_psql('postgres', 'SELECT node FROM snowflake_instance'), $id_node, 'a copy takes another node');
+isnt(instance($copy, 'node'), $id_node, 'a copy takes another node');
 $copy->wait_for_log(qr/is a copy of one that holds node $id_node; took node \d+ at random/);
 my $files = PostgreSQL::Test::Utils::tempdir();
 my $one = start_collector($node, '--clients', 2, '--ids', 300_000, '--save', "$files/node");
@@ -99,9 +156,25 @@ cmp_ok($figures->{ids}, '>=', 600_000, 'both at once');
 is($figures->{repeats}, 0, 'a clone never repeats an ID');
 is($copy->safe_psql('postgres', 'SELECT snowflake_node(snowflake_nextval())'),
     $copy->safe_psql('postgres', 'SELECT node FROM snowflake_instance'), 'IDs carry the new node');
-my $copy_node = $copy->safe_psql('postgres', 'SELECT node FROM snowflake_instance');
+my $copy_node = instance($copy, 'node');
 $copy->restart;
-is($copy->safe_psql('postgres', 'SELECT node FROM snowflake_instance'), $copy_node, 'and it keeps it');
+is(instance($copy, 'node'), $copy_node, 'and it keeps it');
+
+# Pinned to the original's shard while it runs, it is refused that and goes on
+# with the node it has.
+$copy->append_conf('postgresql.conf', "idgen.shard = $id_node\nidgen.window = '500ms'\n");
+$copy->reload;
+$copy->wait_for_log(qr/the registry request failed: .* which idgen\.shard pins here too/);
+my $refused_at = instance($copy, 'ceiling');
+$copy->poll_query_until('postgres', "SELECT issuing_time > '$refused_at'::timestamptz + interval '1s' FROM snowflake_instance")
+  or die 'the ceiling of before was not passed';
+is($copy->safe_psql('postgres', 'SELECT snowflake_node(snowflake_nextval())'), $copy_node,
+    'a copy that is pinned to the original\'s shard keeps its own');
+like(instance($copy, 'last_error'), qr/idgen\.shard pins here too/, 'and goes on saying so');
+$copy->append_conf('postgresql.conf', "idgen.shard = -1\n");
+$copy->reload;
+$copy->poll_query_until('postgres', 'SELECT last_error IS NULL FROM snowflake_instance')
+  or die 'the error did not go';
 
 # Pinned to the original's shard, a copy is refused.
 $copy->stop;
@@ -111,8 +184,7 @@ my $pinned = PostgreSQL::Test::Cluster->new('pinned');
 $pinned->init_from_backup($node, 'pinned');
 configure($pinned, "idgen.shard = $id_node");
 $pinned->start;
-$pinned->poll_query_until('postgres', "SELECT state = 'fenced' FROM snowflake_instance")
-  or die 'timed out waiting for the fence';
+wait_for_state($pinned, 'fenced');
 my ($state, $message) = sqlstate_of($pinned, 'SELECT snowflake_nextval()');
 is($state, 'IDG01', 'a copy pinned to the original\'s shard issues nothing');
 like($message, qr/is a copy of one that holds node $id_node, which idgen\.shard pins here too/, 'and says why');
@@ -122,6 +194,6 @@ $pinned->stop;
 unlink($record) or die "could not remove $record: $!";
 $node->start;
 cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', 0, 'a missing record is a first start');
-isnt($node->safe_psql('postgres', 'SELECT node FROM snowflake_instance'), '0', 'which never draws node 0');
+cmp_ok(instance($node, 'node'), '>', 0, 'with a node that is drawn');
 $node->stop;
 done_testing();

@@ -20,8 +20,8 @@ $standby->start;
 $primary->wait_for_catchup($standby);
 
 is($standby->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 't', 'in recovery');
-my $primary_node = $primary->safe_psql('postgres', 'SELECT node FROM snowflake_instance');
-my $standby_node = $standby->safe_psql('postgres', 'SELECT node FROM snowflake_instance');
+my $primary_node = instance($primary, 'node');
+my $standby_node = instance($standby, 'node');
 isnt($standby_node, $primary_node, 'a standby has a node of its own');
 
 my $files = PostgreSQL::Test::Utils::tempdir();
@@ -42,7 +42,7 @@ my $last = $standby->safe_psql('postgres', 'SELECT snowflake_nextval()');
 $standby->promote;
 my $next = $standby->safe_psql('postgres', 'SELECT snowflake_nextval()');
 cmp_ok($next, '>', $last, 'promotion keeps the order');
-is($standby->safe_psql('postgres', 'SELECT node FROM snowflake_instance'), $standby_node, 'and the node');
+is(instance($standby, 'node'), $standby_node, 'and the node');
 $standby->stop;
 $primary->stop;
 done_testing();

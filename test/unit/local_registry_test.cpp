@@ -147,6 +147,68 @@ TEST_F(LocalRegistryTest, a_copy_takes_another_node_and_no_copys_copy_returns) {
   }
 }
 
+// A copied record is a floor as any other: the copy goes on behind what the
+// original had promised when it was taken.
+TEST_F(LocalRegistryTest, a_copy_starts_at_the_ceiling_it_was_copied_with) {
+  LocalRegistry original = open();
+  ask(original, acquire(1, 5000));
+  ask(original, extend(1, 9000));
+  fs::copy(directory(), directory("copy"));
+  LocalRegistry copy = open("copy");
+  const RegistryReply reply = ask(copy, acquire(2, 5000));
+  EXPECT_EQ(reply.floor, 9000u);
+  EXPECT_EQ(reply.ceiling, 9200u);
+}
+
+TEST_F(LocalRegistryTest, a_copy_is_not_resumed) {
+  LocalRegistry original = open();
+  const RegistryReply held = ask(original, acquire(1, 5000));
+  fs::copy(directory(), directory("copy"));
+  RegistryRequest resume;
+  resume.ask = RegistryAsk::resume;
+  resume.incarnation.words = {1, 0};
+  resume.node = held.node;
+  resume.ceiling = held.ceiling;
+  LocalRegistry copy = open("copy");
+  EXPECT_EQ(ask(copy, resume).outcome, RegistryOutcome::refused);
+}
+
+TEST_F(LocalRegistryTest, a_node_is_drawn_in_the_region_asked_for) {
+  RegistryRequest request = acquire(1, 5000);
+  request.region = 5;
+  LocalRegistry registry = open();
+  const std::uint32_t node = ask(registry, request).node;
+  EXPECT_EQ(node >> 7, 5u);
+  LocalRegistry same = open();
+  EXPECT_EQ(ask(same, request).node, node);
+  // A node of another region than the one that is now configured is given up.
+  request.region = 2;
+  LocalRegistry moved = open();
+  EXPECT_EQ(ask(moved, request).node >> 7, 2u);
+  request.shard = 11;
+  LocalRegistry pinned = open();
+  EXPECT_EQ(ask(pinned, request).node, 2u << 7 | 11u);
+}
+
+// Every node that may be drawn is, with none that may not.
+TEST_F(LocalRegistryTest, copies_draw_every_node_that_is_left) {
+  std::set<std::uint32_t> drawn;
+  for (int i = 0; i < 300; ++i) {
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+    LocalRegistry original = open("data", "time:41 shard:2 sequence:12");
+    RegistryRequest pinned = acquire(1, 5000);
+    pinned.shard = 2;
+    ask(original, pinned);
+    fs::copy(directory(), directory("copy"));
+    LocalRegistry copy = open("copy", "time:41 shard:2 sequence:12");
+    const RegistryReply reply = ask(copy, acquire(2, 5000));
+    drawn.insert(reply.node);
+    EXPECT_NE(reply.message.find("1 in 2"), std::string::npos) << reply.message;
+  }
+  EXPECT_EQ(drawn, (std::set<std::uint32_t>{1, 3}));
+}
+
 TEST_F(LocalRegistryTest, a_copy_keeps_its_node_at_the_next_start) {
   LocalRegistry original = open();
   ask(original, acquire(1, 5000));
@@ -172,12 +234,14 @@ TEST_F(LocalRegistryTest, a_copy_refuses_the_node_of_its_original_even_when_pinn
   EXPECT_EQ(ask(later, pinned).outcome, RegistryOutcome::refused);
 }
 
-TEST_F(LocalRegistryTest, a_region_without_shards_can_not_blame_copies) {
+TEST_F(LocalRegistryTest, a_region_that_has_node_0_only_says_what_to_set) {
   LocalRegistry registry = open("data", "time:41 region:10 sequence:12");
   const RegistryReply reply = ask(registry, acquire(1, 5000));
-  if (reply.outcome != RegistryOutcome::done) {
-    EXPECT_EQ(reply.message.find("copies"), std::string::npos) << reply.message;
-  }
+  EXPECT_EQ(reply.outcome, RegistryOutcome::refused);
+  EXPECT_NE(reply.message.find("set idgen.region"), std::string::npos) << reply.message;
+  RegistryRequest other = acquire(1, 5000);
+  other.region = 1;
+  EXPECT_EQ(ask(registry, other).node, 1u);
 }
 
 TEST_F(LocalRegistryTest, another_layout_is_refused) {
@@ -187,6 +251,16 @@ TEST_F(LocalRegistryTest, another_layout_is_refused) {
   const RegistryReply reply = ask(other, acquire(2, 5000));
   EXPECT_EQ(reply.outcome, RegistryOutcome::layout_mismatch);
   EXPECT_NE(reply.recorded_layout.find(kDefaultLayout), std::string::npos);
+}
+
+TEST_F(LocalRegistryTest, another_epoch_is_another_layout) {
+  LocalRegistry registry = open();
+  ask(registry, acquire(1, 5000));
+  LocalRegistry other(
+      directory(), parse_layout(kDefaultLayout, parse_epoch("2024-01-01").unix_us).layout, kSystem);
+  const RegistryReply reply = ask(other, acquire(2, 5000));
+  EXPECT_EQ(reply.outcome, RegistryOutcome::layout_mismatch);
+  EXPECT_NE(reply.recorded_layout.find(kDefaultEpoch), std::string::npos);
 }
 
 TEST_F(LocalRegistryTest, a_damaged_record_is_refused_not_replaced) {

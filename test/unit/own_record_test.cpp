@@ -112,7 +112,7 @@ TEST_F(OwnRecordFile, a_missing_record_is_a_first_start) {
 }
 
 TEST_F(OwnRecordFile, what_is_stored_is_loaded) {
-  const RecordFile file(directory());
+  RecordFile file(directory());
   OwnRecord record = sample();
   for (int i = 0; i < 3; ++i) {
     record.ceiling += 1000;
@@ -144,9 +144,21 @@ TEST_F(OwnRecordFile, a_copied_directory_shows) {
   EXPECT_FALSE(copied) << "moved is not copied";
 }
 
+TEST_F(OwnRecordFile, a_record_moved_to_another_directory_shows) {
+  OwnRecord record = sample();
+  RecordFile file(directory());
+  ASSERT_TRUE(file.store(record, why_)) << why_;
+  const RecordFile other((root_ / "other").string());
+  fs::create_directory(root_ / "other");
+  fs::rename(file.path(), other.path());
+  bool copied = false;
+  ASSERT_EQ(other.load(record, copied, why_), RecordFile::Load::loaded);
+  EXPECT_TRUE(copied);
+}
+
 // The number of an inode that was set free is soon given to another file.
 TEST_F(OwnRecordFile, an_older_record_put_back_in_place_shows) {
-  const RecordFile file(directory());
+  RecordFile file(directory());
   OwnRecord record = sample();
   ASSERT_TRUE(file.store(record, why_)) << why_;
   if (record.file.birth_ns == 0) GTEST_SKIP() << "this file system keeps no time of birth";
@@ -164,7 +176,7 @@ TEST_F(OwnRecordFile, an_older_record_put_back_in_place_shows) {
 }
 
 TEST_F(OwnRecordFile, a_damaged_record_is_not_a_missing_one) {
-  const RecordFile file(directory());
+  RecordFile file(directory());
   OwnRecord record = sample();
   ASSERT_TRUE(file.store(record, why_)) << why_;
   const std::string text = read(file.path());
@@ -187,7 +199,7 @@ TEST_F(OwnRecordFile, a_record_that_can_not_be_read_is_not_a_missing_one) {
 
 TEST_F(OwnRecordFile, what_a_crash_left_behind_is_no_obstacle) {
   fs::create_directories(directory());
-  const RecordFile file(directory());
+  RecordFile file(directory());
   std::ofstream(file.path() + ".new") << "half a rec";
   OwnRecord record = sample();
   EXPECT_TRUE(file.store(record, why_)) << why_;
@@ -196,7 +208,7 @@ TEST_F(OwnRecordFile, what_a_crash_left_behind_is_no_obstacle) {
 }
 
 TEST_F(OwnRecordFile, a_store_that_fails_leaves_the_old_record) {
-  const RecordFile file(directory());
+  RecordFile file(directory());
   OwnRecord record = sample();
   ASSERT_TRUE(file.store(record, why_)) << why_;
   const std::string before = read(file.path());

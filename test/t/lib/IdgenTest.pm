@@ -1,18 +1,20 @@
 # What the TAP tests share: nodes with idgen preloaded from the staged build,
-# the collector of IDs, the log.
+# their records, the collector of IDs.
 package IdgenTest;
 
 use strict;
 use warnings;
 
+use Compress::Zlib ();
 use Exporter 'import';
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes ();
 
-our @EXPORT = qw(new_node configure sqlstate_of start_collector finish_collector run_collector
-  figures);
+our @EXPORT = qw(new_node configure wait_for_state instance reconfigure sqlstate_of record_of
+  change_record start_collector finish_collector run_collector figures write_calls);
 
 # scripts/test says where the build is staged and where the collector lies.
 my $settings = $ENV{IDGEN_STAGE_SETTINGS} // die 'run the tests by "make test"';
@@ -28,24 +30,78 @@ sub new_node {
     return $node;
 }
 
-# Preloads idgen in a node that was made otherwise (from a backup).
+# Preloads idgen in a node that was made otherwise (from a backup). Callers wait
+# for as long as it takes: a slow machine is no failure. What is about waiting
+# too long sets idgen.max_wait itself.
 sub configure {
     my ($node, @lines) = @_;
     $node->append_conf('postgresql.conf', slurp_file($settings));
-    $node->append_conf('postgresql.conf', "$_\n") for @lines;
+    $node->append_conf('postgresql.conf', "$_\n") for "idgen.max_wait = '60s'", @lines;
     return;
 }
 
-# Runs a statement that must fail: (SQLSTATE, whole message).
+# Waits until the instance is in that state ("active" unless said).
+sub wait_for_state {
+    my ($node, $state) = @_;
+    $state //= 'active';
+    $node->poll_query_until('postgres', "SELECT state = '$state' FROM snowflake_instance")
+      or die "timed out waiting for the state $state";
+    return;
+}
+
+# An expression over snowflake_instance, of an instance that has its node.
+sub instance {
+    my ($node, $expression) = @_;
+    wait_for_state($node);
+    return $node->safe_psql('postgres', "SELECT $expression FROM snowflake_instance");
+}
+
+# Changes a setting while the server runs; returns when it is in effect.
+sub reconfigure {
+    my ($node, $name, $value) = @_;
+    $node->append_conf('postgresql.conf', "idgen.$name = '$value'\n");
+    $node->reload;
+    $node->poll_query_until('postgres', "SELECT current_setting('idgen.$name') = '$value'")
+      or die "the setting idgen.$name did not arrive";
+    return;
+}
+
+# Runs a statement that must fail: (SQLSTATE, whole message, seconds it took).
 sub sqlstate_of {
     my ($node, $sql, %options) = @_;
+    my $begin = Time::HiRes::time();
     my ($code, $out, $err) = $node->psql(
         $options{dbname} // 'postgres',
         $sql,
         extra_params => [ '-v', 'VERBOSITY=verbose', @{ $options{extra_params} // [] } ]);
-    return ('none', $out) if $code == 0;
+    my $took = Time::HiRes::time() - $begin;
+    return ('none', $out, $took) if $code == 0;
     my ($state) = $err =~ /(?:ERROR|FATAL):\s+(\w{5}):/;
-    return ($state // 'unknown', $err);
+    return ($state // 'unknown', $err, $took);
+}
+
+# The path of a node's own record.
+sub record_of {
+    my ($node) = @_;
+    return $node->data_dir . '/idgen/record';
+}
+
+# Rewrites the record in place: its inode stays, so that it doesn't count as a
+# copy. The change is a function from the old text to the new one; the checksum
+# is made to fit unless told otherwise.
+sub change_record {
+    my ($node, $change, %options) = @_;
+    my $path = record_of($node);
+    my $text = $change->(slurp_file($path));
+    unless ($options{keep_checksum}) {
+        $text =~ s/^checksum = .*\n\z//m;
+        $text .= sprintf("checksum = %08x\n", Compress::Zlib::crc32($text));
+    }
+    open(my $file, '+<', $path) or die "could not open $path: $!";
+    truncate($file, 0);
+    print $file $text;
+    close($file);
+    return;
 }
 
 # Starts the collector against a node; returns a handle for finish_collector.
@@ -78,5 +134,16 @@ sub figures {
     return \%figures;
 }
 
+# Writes a file as the collector saves one: calls of [start, end, ids...].
+sub write_calls {
+    my ($path, @calls) = @_;
+    open(my $file, '>:raw', $path) or die "could not write $path: $!";
+    for my $call (@calls) {
+        my ($start, $end, @ids) = @$call;
+        print $file pack('q<*', $start, $end, scalar(@ids), @ids);
+    }
+    close($file);
+    return;
+}
 
 1;
