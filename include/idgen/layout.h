@@ -195,8 +195,8 @@ struct EpochParse {
   bool ok = false;
 };
 // "YYYY-MM-DD[(T| )HH:MM:SS[.mmm]][Z]", always UTC, or whole milliseconds of
-// Unix time; from 1970 to 9999. No other time zone: a layout must not depend on a
-// setting.
+// Unix time (0, or at least 12 digits); from 1970 to 9999. No other time zone: a layout must not
+// depend on a setting.
 EpochParse parse_epoch(std::string_view text) noexcept;
 
 // "YYYY-MM-DDTHH:MM:SS[.mmm]Z". parse_epoch() reads it back up to the year 9999;

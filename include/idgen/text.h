@@ -36,8 +36,10 @@ TextParse parse_base32(std::string_view text) noexcept;
 // Digits, capitals, small letters (ASCII order), exactly 11 characters.
 TextParse parse_base62(std::string_view text) noexcept;
 
-// Whichever of the three it is. A string of digits alone is decimal, whatever
-// its length.
+// Whichever of the three it is. A string of digits alone is decimal; but one of
+// 13 or 11 that begins with 0, as no number is written, is base32 or base62.
+// (IDs of the default layout begin with 0 in base32 until 2033, in base62 until
+// 2031; after that a text of digits alone remains ambiguous, if unlikely.)
 TextParse parse_any(std::string_view text) noexcept;
 
 // `id` must not be negative. The result is not terminated.

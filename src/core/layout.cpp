@@ -13,6 +13,7 @@ constexpr std::int64_t kEndOfCalendarUs = 884'541'340'800'000'000;
 
 constexpr unsigned kMaxTimeWidth = 62;
 constexpr unsigned kMaxSmallWidth = 31;                    // node and sequence fit an SQL integer
+constexpr std::int64_t kMinEpochMs = 100'000'000'000;      // 12 digits: 1973
 constexpr std::int64_t kMaxEpochMs = 253'402'300'799'999;  // the end of 9999
 constexpr std::int64_t kMaxTickUs = std::int64_t{3600} * 1000 * 1000;
 
@@ -326,7 +327,9 @@ IdResult min_id(const Layout &layout, std::int64_t unix_us) noexcept {
 EpochParse parse_epoch(std::string_view text) noexcept {
   std::int64_t ms = 0;
   if (parse_number(text, ms)) {
-    return ms <= kMaxEpochMs ? EpochParse{ms * 1000, true} : EpochParse{};
+    // "20250101" is meant as a date.
+    const bool plausible = ms == 0 || ms >= kMinEpochMs;
+    return plausible && ms <= kMaxEpochMs ? EpochParse{ms * 1000, true} : EpochParse{};
   }
 
   // Cuts `digits` digits and then, unless it is 0, the separator.

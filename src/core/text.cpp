@@ -89,8 +89,11 @@ TextParse parse_base62(std::string_view text) noexcept {
 }
 
 TextParse parse_any(std::string_view text) noexcept {
-  const TextParse decimal = parse_decimal(text);
-  if (decimal.fault != TextFault::malformed) return decimal;
+  const bool fixed = text.size() == kBase32Length || text.size() == kBase62Length;
+  if (!fixed || text.front() != '0') {
+    const TextParse decimal = parse_decimal(text);
+    if (decimal.fault != TextFault::malformed) return decimal;
+  }
   return text.size() == kBase62Length ? parse_base62(text) : parse_base32(text);
 }
 

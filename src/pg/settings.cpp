@@ -44,8 +44,9 @@ bool refuse_layout(const LayoutParse &parsed) {
 }
 
 bool check_layout(char **value, void **, GucSource) {
-  // Whether the epoch fits is checked when both are known.
-  LayoutParse parsed = parse_layout(*value, 0);
+  // While the server starts, the epoch may not be known yet; then 0 will do, and
+  // configured_layout() checks the two together.
+  LayoutParse parsed = parse_layout(*value, instance_layout.epoch_us);
   if (!parsed.ok()) return refuse_layout(parsed);
   parsed.fault = is_issuable(parsed.layout);
   return parsed.ok() || refuse_layout(parsed);
@@ -55,7 +56,7 @@ bool check_epoch(char **value, void **, GucSource) {
   if (parse_epoch(*value).ok) return true;
   GUC_check_errdetail(
       "An epoch is a date and time in UTC from 1970 on, as in \"%s\", or milliseconds of Unix "
-      "time.",
+      "time, 12 digits at least.",
       kDefaultEpoch.data());
   return false;
 }
@@ -66,37 +67,35 @@ bool check_registry(char **value, void **, GucSource) {
   return false;
 }
 
-bool window_fits(int ms) {
-  return issue_layout.ticks_covering(ms_to_ns(ms)) >= kMinWindowTicks;
+// What the layout allows of a setting: null if the value is fine, else the
+// detail of the error.
+const char *window_fault(int ms) {
+  if (issue_layout.ticks_covering(ms_to_ns(ms)) >= kMinWindowTicks) return nullptr;
+  return psprintf("A window must cover at least %d ticks of the layout, which are %lld us each.",
+                  static_cast<int>(kMinWindowTicks),
+                  static_cast<long long>(instance_layout.tick_us));
 }
 
-bool check_window(int *value, void **, GucSource) {
-  if (!layout_is_fixed || window_fits(*value)) return true;
-  GUC_check_errdetail(
-      "A window must cover at least %d ticks of the layout, which are %lld us each.",
-      static_cast<int>(kMinWindowTicks), static_cast<long long>(instance_layout.tick_us));
-  return false;
+const char *region_fault(int value) {
+  const Field field = instance_layout.region;
+  if (field.fits(static_cast<std::uint64_t>(value))) return nullptr;
+  return psprintf("The layout has %d bits of region: 0 to %d are allowed.", field.width,
+                  static_cast<int>(field.max()));
 }
 
-bool region_fits(int value) {
-  return instance_layout.region.fits(static_cast<std::uint64_t>(value));
+const char *shard_fault(int value) {
+  const Field field = instance_layout.shard;
+  if (value == -1 || field.fits(static_cast<std::uint64_t>(value))) return nullptr;
+  return psprintf("The layout has %d bits of shard: 0 to %d are allowed, or -1 for any.",
+                  field.width, static_cast<int>(field.max()));
 }
 
-bool check_region(int *value, void **, GucSource) {
-  if (!layout_is_fixed || region_fits(*value)) return true;
-  GUC_check_errdetail("The layout has %d bits of region: 0 to %d are allowed.",
-                      instance_layout.region.width, static_cast<int>(instance_layout.region.max()));
-  return false;
-}
-
-bool shard_fits(int value) {
-  return value == -1 || instance_layout.shard.fits(static_cast<std::uint64_t>(value));
-}
-
-bool check_shard(int *value, void **, GucSource) {
-  if (!layout_is_fixed || shard_fits(*value)) return true;
-  GUC_check_errdetail("The layout has %d bits of shard: 0 to %d are allowed, or -1 for any.",
-                      instance_layout.shard.width, static_cast<int>(instance_layout.shard.max()));
+template <const char *(*fault_of)(int)>
+bool check_against_layout(int *value, void **, GucSource) {
+  const char *fault = layout_is_fixed ? fault_of(*value) : nullptr;
+  if (fault == nullptr) return true;
+  GUC_check_errdetail("%s", fault);
+  GUC_check_errhint("If idgen.layout is to change, too, write both into the configuration file.");
   return false;
 }
 
@@ -123,16 +122,16 @@ constexpr int kHourMs = 3600 * 1000;
 const IntSetting int_settings[] = {
     {"idgen.region", "Region part of this instance's node.",
      "The node is region and shard together; the layout gives the widths.", &region, 0, 0, INT_MAX,
-     PGC_POSTMASTER, 0, check_region, nullptr},
+     PGC_POSTMASTER, 0, check_against_layout<region_fault>, nullptr},
     {"idgen.shard", "Shard part of this instance's node; -1 leaves it to the registry.",
      "A pinned shard must not be pinned anywhere else.", &shard, -1, -1, INT_MAX, PGC_SIGHUP, 0,
-     check_shard, nullptr},
+     check_against_layout<shard_fault>, nullptr},
     {"idgen.window", "How far ahead of issuing time the durable ceiling is set.",
      "Issuing goes on for at least half of it when the registry can't be written.", &window, 3000,
-     10, kHourMs, PGC_SIGHUP, GUC_UNIT_MS, check_window, nullptr},
+     10, kHourMs, PGC_SIGHUP, GUC_UNIT_MS, check_against_layout<window_fault>, nullptr},
     {"idgen.max_lead", "How far IDs may run ahead of the clock before callers wait.",
-     "Requests for several IDs stop at half of it.", &max_lead, 10, 1, 10000, PGC_SIGHUP,
-     GUC_UNIT_MS, nullptr, assign_max_lead},
+     "Long batches stop at half of it.", &max_lead, 10, 1, 10000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
+     assign_max_lead},
     {"idgen.max_batch", "Greatest number of IDs that one call of snowflake_batch may ask for.",
      nullptr, &max_batch, 1000000, 1, INT_MAX, PGC_SIGHUP, 0, nullptr, nullptr},
     {"idgen.clock_interval", "How often the worker samples the clock.", nullptr, &clock_interval,
@@ -238,22 +237,15 @@ void define_settings() {
   assign_max_lead(max_lead, nullptr);
 
   // What depends on two settings can only be checked now.
-  const auto require = [](bool ok, const char *name, int value, const char *detail) {
-    if (ok) return;
+  const auto require = [](const char *name, int value, const char *fault) {
+    if (fault == nullptr) return;
     ereport(FATAL, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("invalid value for parameter \"%s\": %d", name, value),
-                    errdetail("%s", detail)));
+                    errdetail("%s", fault)));
   };
-  require(region_fits(region), "idgen.region", region,
-          psprintf("The layout has %d bits of region: 0 to %d are allowed.",
-                   instance_layout.region.width, static_cast<int>(instance_layout.region.max())));
-  require(shard_fits(shard), "idgen.shard", shard,
-          psprintf("The layout has %d bits of shard: 0 to %d are allowed, or -1 for any.",
-                   instance_layout.shard.width, static_cast<int>(instance_layout.shard.max())));
-  require(
-      window_fits(window), "idgen.window", window,
-      psprintf("A window must cover at least %d ticks of the layout, which are %lld us each.",
-               static_cast<int>(kMinWindowTicks), static_cast<long long>(instance_layout.tick_us)));
+  require("idgen.region", region, region_fault(region));
+  require("idgen.shard", shard, shard_fault(shard));
+  require("idgen.window", window, window_fault(window));
   layout_is_fixed = true;
 }
 

@@ -151,9 +151,14 @@ TEST(Decimal, edges) {
   EXPECT_EQ(parse_decimal(std::string_view("7\0", 2)).fault, TextFault::malformed);
 }
 
-TEST(ParseAny, takes_digits_alone_as_decimal_whatever_their_length) {
-  expect_id(parse_any("0000000000010"), 10);
-  expect_id(parse_any("00000000010"), 10);
+TEST(ParseAny, takes_digits_alone_as_decimal_unless_a_fixed_form_begins_with_zero) {
+  expect_id(parse_any("1000000000010"), 1000000000010);
+  expect_id(parse_any("10000000010"), 10000000010);
+  expect_id(parse_any("0563167400400"), 187006250972614656);  // base32
+  expect_id(parse_any("0000000000010"), 32);
+  expect_id(parse_any("00000000010"), 62);
+  expect_id(parse_any("000000000010"), 10);
+  expect_id(parse_any("0"), 0);
   expect_id(parse_any("-5"), -5);
   EXPECT_EQ(parse_any("9223372036854775808").fault, TextFault::out_of_range);
 }
@@ -173,8 +178,9 @@ TEST(ParseAny, takes_the_others_by_their_length) {
 RC_GTEST_PROP(ParseAny, agrees_with_the_form_that_was_written, ()) {
   const std::int64_t id = any_id();
   for (const std::string &text : {base32(id), base62(id)}) {
-    const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
-    if (!digits) RC_ASSERT(parse_any(text).id == id);
+    const bool decimal =
+        text.front() != '0' && text.find_first_not_of("0123456789") == std::string::npos;
+    if (!decimal) RC_ASSERT(parse_any(text).id == id);
   }
   RC_ASSERT(parse_any(std::to_string(id)).id == id);
 }
