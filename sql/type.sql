@@ -92,3 +92,13 @@ COPY plain FROM :'file' (FORMAT binary);
 SELECT * FROM plain ORDER BY id;
 COPY ids TO STDOUT;
 DROP TABLE ids, copied, plain;
+
+-- Not the same type: where a column is merged from both, cast one.
+CREATE TABLE ids (id snowflakeid);
+CREATE TABLE plain (id bigint);
+SELECT count(*) FROM ids JOIN plain ON plain.id = ids.id;
+SELECT count(*) FROM ids JOIN plain USING (id);
+SELECT count(*) FROM ids JOIN (SELECT id::snowflakeid FROM plain) AS plain USING (id);
+SELECT id FROM ids UNION SELECT id FROM plain;
+SELECT id FROM ids UNION SELECT id::snowflakeid FROM plain;
+DROP TABLE ids, plain;

@@ -7,6 +7,7 @@
 #include "idgen/text.h"
 #include "pg/layouts.h"
 #include "pg/prelude.h"
+#include "pg/timestamps.h"
 
 IDGEN_SQL_FUNCTION(idgen_decode);
 IDGEN_SQL_FUNCTION(idgen_decode_text);
@@ -22,14 +23,6 @@ IDGEN_SQL_FUNCTION(idgen_min);
 namespace idgen::pg {
 namespace {
 
-// PostgreSQL counts microseconds from 2000-01-01, Unix from 1970-01-01.
-constexpr std::int64_t kUnixToPostgresUs =
-    std::int64_t{POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE} * USECS_PER_DAY;
-
-TimestampTz to_timestamptz(std::int64_t unix_us) {
-  return unix_us - kUnixToPostgresUs;
-}
-
 // The layout that argument `position` names, or the database's own if the
 // function has no such argument.
 const NamedLayout *layout_argument(FunctionCallInfo fcinfo, int position) {
@@ -41,7 +34,8 @@ const char *time_text(std::int64_t unix_us) {
   return pstrdup(epoch_to_text(unix_us).text);
 }
 
-// Reports a value that the layout can't hold. `value` is the field's.
+// Reports a value that the layout can't hold: an ID, a field's or a TimestampTz,
+// as the fault has it.
 [[noreturn]] void report_fault(Fault fault, const NamedLayout &named, std::int64_t value) {
   const Layout &layout = named.layout;
   const char *name = NameStr(named.name);
@@ -71,7 +65,8 @@ const char *time_text(std::int64_t unix_us) {
     case Fault::before_epoch:
     case Fault::past_end:
       ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-                      errmsg("time is outside of what layout \"%s\" holds", name),
+                      errmsg("time %s is outside of what layout \"%s\" holds",
+                             timestamptz_to_str(value), name),
                       errdetail("It holds times from %s to before %s.", time_text(layout.epoch_us),
                                 time_text(layout.end_us())),
                       errhint("Is another layout meant? Its name is the last argument; the view "
@@ -92,13 +87,16 @@ const char *time_text(std::int64_t unix_us) {
     case Fault::not_ordered_by_time:
       ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                       errmsg("IDs of layout \"%s\" do not sort by time", name),
-                      errdetail("Its time is not the most significant field.")));
+                      errdetail("Its time is not the most significant field."),
+                      errhint("Compare snowflake_timestamp(id, '%s') with the time.", name)));
       break;
     case Fault::turned_negative:
-      ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-                      errmsg("IDs of layout \"%s\" are negative at that time", name),
-                      errdetail("It takes 64 bits; from %s on its IDs don't sort by time.",
-                                time_text(tick_start_us(layout, (layout.time.max() >> 1) + 1)))));
+      ereport(ERROR,
+              (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+               errmsg("IDs of layout \"%s\" are negative at %s", name, timestamptz_to_str(value)),
+               errdetail("It takes 64 bits; from %s on its IDs don't sort by time.",
+                         time_text(tick_start_us(layout, (layout.time.max() >> 1) + 1))),
+               errhint("Compare snowflake_timestamp(id, '%s') with the time.", name)));
       break;
     case Fault::none:
       break;
@@ -117,9 +115,9 @@ Parts checked_decode(const NamedLayout &named, int64 id) {
 // Unix microseconds are outside of any layout.
 std::int64_t unix_us_of(TimestampTz ts, const NamedLayout &named) {
   std::int64_t unix_us = 0;
-  if (TIMESTAMP_IS_NOBEGIN(ts)) report_fault(Fault::before_epoch, named, 0);
+  if (TIMESTAMP_IS_NOBEGIN(ts)) report_fault(Fault::before_epoch, named, ts);
   if (TIMESTAMP_IS_NOEND(ts) || __builtin_add_overflow(ts, kUnixToPostgresUs, &unix_us)) {
-    report_fault(Fault::past_end, named, 0);
+    report_fault(Fault::past_end, named, ts);
   }
   return unix_us;
 }
@@ -186,10 +184,12 @@ Datum idgen_decode_text(PG_FUNCTION_ARGS) {
     case TextFault::none:
       break;
     case TextFault::malformed:
-      ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                      errmsg("malformed ID: \"%s\"", text_to_cstring(value)),
-                      errdetail("An ID is a decimal number, 13 characters of Crockford's base32 or "
-                                "11 of base62, without blanks.")));
+      ereport(ERROR,
+              (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+               errmsg("malformed ID: \"%s\"", text_to_cstring(value)),
+               errdetail("An ID is a decimal number, 13 characters of Crockford's base32 or "
+                         "11 of base62, without blanks."),
+               errhint("The ID at which a time begins is snowflake_min(timestamptz '...').")));
       break;
     case TextFault::out_of_range:
       ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -220,13 +220,16 @@ Datum idgen_sequence(PG_FUNCTION_ARGS) {
 }
 
 Datum idgen_encode(PG_FUNCTION_ARGS) {
+  const TimestampTz ts = PG_GETARG_TIMESTAMPTZ(0);
   const int32 node = PG_GETARG_INT32(1);
   const int32 sequence = PG_GETARG_INT32(2);
   const NamedLayout &named = *layout_argument(fcinfo, 3);
-  const IdResult result =
-      encode(named.layout, unix_us_of(PG_GETARG_TIMESTAMPTZ(0), named), node, sequence);
+  const IdResult result = encode(named.layout, unix_us_of(ts, named), node, sequence);
   if (result.fault != Fault::none) {
-    report_fault(result.fault, named, result.fault == Fault::sequence_too_wide ? sequence : node);
+    report_fault(result.fault, named,
+                 result.fault == Fault::sequence_too_wide ? sequence
+                 : result.fault == Fault::node_too_wide   ? node
+                                                          : ts);
   }
   PG_RETURN_INT64(result.id);
 }
@@ -243,8 +246,9 @@ Datum idgen_node_of(PG_FUNCTION_ARGS) {
 }
 
 Datum idgen_min(PG_FUNCTION_ARGS) {
+  const TimestampTz ts = PG_GETARG_TIMESTAMPTZ(0);
   const NamedLayout &named = *layout_argument(fcinfo, 1);
-  const IdResult result = min_id(named.layout, unix_us_of(PG_GETARG_TIMESTAMPTZ(0), named));
-  if (result.fault != Fault::none) report_fault(result.fault, named, 0);
+  const IdResult result = min_id(named.layout, unix_us_of(ts, named));
+  if (result.fault != Fault::none) report_fault(result.fault, named, ts);
   PG_RETURN_INT64(result.id);
 }

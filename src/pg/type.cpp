@@ -1,6 +1,7 @@
 // The type snowflakeid: input, casts that need a function, text forms. Output,
 // binary I/O, comparison and hashing are int8's own.
 
+#include <algorithm>
 #include <string_view>
 
 #include "idgen/text.h"
@@ -14,11 +15,11 @@ IDGEN_SQL_FUNCTION(idgen_from_base62);
 
 namespace {
 
-// Does it look like a date or a time? Then the user had something else in mind.
+// A date, a time, "now", "infinity": then the user had something else in mind.
 bool looks_like_a_time(std::string_view word) {
-  return word.size() >= 8 &&
-         word.find_first_not_of("0123456789-:/. TZ+") == std::string_view::npos &&
-         word.find_first_of("-:/", 1) != std::string_view::npos;
+  const bool word_only =
+      std::all_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+  return !word.empty() && (word_only || word.find_first_of("-:/", 1) != std::string_view::npos);
 }
 
 std::string_view trimmed(std::string_view word) {
@@ -42,12 +43,14 @@ Datum from_text_form(FunctionCallInfo fcinfo, idgen::TextParse (*parse)(std::str
     case idgen::TextFault::malformed:
       ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
                       errmsg("malformed %s ID: \"%s\"", form, text_to_cstring(value)),
-                      errdetail("It has exactly %u characters of the %s alphabet.", length, form)));
+                      errdetail("It has exactly %u characters of the %s alphabet.", length, form),
+                      errhint("snowflake_decode('...') takes decimal, base32 and base62.")));
       break;
     case idgen::TextFault::out_of_range:
       ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
                       errmsg("%s ID \"%s\" is out of range", form, text_to_cstring(value)),
-                      errdetail("The greatest ID is 9223372036854775807.")));
+                      errdetail("The greatest ID is 9223372036854775807."),
+                      errhint("Is it of another length or alphabet?")));
       break;
   }
   PG_RETURN_INT64(parsed.id);
@@ -60,7 +63,8 @@ Datum to_text_form(FunctionCallInfo fcinfo, void (*write)(std::int64_t, char (&)
     ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
                     errmsg("ID " INT64_FORMAT " is negative", id),
                     errdetail("Text forms are defined for IDs from 0 on, so that they sort as "
-                              "the numbers do.")));
+                              "the numbers do."),
+                    errhint("The decimal form, id::text, takes any.")));
   }
   char digits[N];
   write(id, digits);
@@ -83,16 +87,15 @@ Datum idgen_in(PG_FUNCTION_ARGS) {
                errdetail("A snowflakeid is a decimal number."),
                looks_like_a_time(word)
                    ? errhint("For a time, use snowflake_min(timestamptz '...') as the bound.")
-               : word.size() == idgen::kBase32Length
-                   ? errhint("For base32, use snowflake_from_base32('...').")
-               : word.size() == idgen::kBase62Length
-                   ? errhint("For base62, use snowflake_from_base62('...').")
-                   : 0));
+                   : errhint("Other text forms are read by snowflake_from_base32('...') and "
+                             "snowflake_from_base62('...').")));
       break;
     case idgen::TextFault::out_of_range:
       ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
                       errmsg("value \"%s\" is out of range for type snowflakeid", given),
-                      errdetail("It takes 8 bytes, as bigint does.")));
+                      errdetail("It holds numbers from -9223372036854775808 to "
+                                "9223372036854775807."),
+                      errhint("Is a digit too many, or is it an ID of 128 bits?")));
       break;
   }
   PG_RETURN_INT64(parsed.id);

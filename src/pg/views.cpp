@@ -3,15 +3,13 @@
 #include "pg/layouts.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
+#include "pg/timestamps.h"
 
 IDGEN_SQL_FUNCTION(idgen_instance);
 IDGEN_SQL_FUNCTION(idgen_stats);
 
 namespace idgen::pg {
 namespace {
-
-constexpr std::int64_t kUnixToPostgresUs =
-    std::int64_t{POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE} * USECS_PER_DAY;
 
 // Fills a row from the left.
 template <int N>
@@ -25,7 +23,7 @@ struct Row {
   void text(const char *value) { put(CStringGetTextDatum(value)); }
   void integer(std::uint64_t value) { put(Int32GetDatum(static_cast<int32>(value))); }
   void number(std::uint64_t value) { put(Int64GetDatum(static_cast<int64>(value))); }
-  void time(std::int64_t unix_us) { put(TimestampTzGetDatum(unix_us - kUnixToPostgresUs)); }
+  void time(std::int64_t unix_us) { put(TimestampTzGetDatum(to_timestamptz(unix_us))); }
   void tick(std::uint64_t tick) { time(tick_start_us(instance_layout, tick)); }
   void span(std::int64_t us) {
     auto *interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
@@ -145,31 +143,21 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
 // One row: sums over all slots; NULL in a server that doesn't preload.
 Datum idgen_stats(PG_FUNCTION_ARGS) {
   if (shared == nullptr) PG_RETURN_NULL();
-  std::uint64_t ids = 0;
-  std::uint64_t calls = 0;
-  std::uint64_t batches = 0;
-  std::uint64_t waits_lead = 0;
-  std::uint64_t waits_ceiling = 0;
-  std::uint64_t waits_grant = 0;
-  std::uint64_t wait_us = 0;
-  for (int i = 0; i < shared->slots; ++i) {
-    const Counters &slot = shared->counters()[i];
-    ids += slot.ids.load(std::memory_order_relaxed);
-    calls += slot.calls.load(std::memory_order_relaxed);
-    batches += slot.batches.load(std::memory_order_relaxed);
-    waits_lead += slot.waits_lead.load(std::memory_order_relaxed);
-    waits_ceiling += slot.waits_ceiling.load(std::memory_order_relaxed);
-    waits_grant += slot.waits_grant.load(std::memory_order_relaxed);
-    wait_us += slot.wait_us.load(std::memory_order_relaxed);
-  }
+  const auto total = [](std::atomic<std::uint64_t> Counters::*counter) {
+    std::uint64_t sum = 0;
+    for (int i = 0; i < shared->slots; ++i) {
+      sum += (shared->counters()[i].*counter).load(std::memory_order_relaxed);
+    }
+    return sum;
+  };
   Row<8> row;
   row.text("default");
-  row.number(ids);
-  row.number(calls);
-  row.number(batches);
-  row.number(waits_lead);
-  row.number(waits_ceiling);
-  row.number(waits_grant);
-  row.span(static_cast<std::int64_t>(wait_us));
+  row.number(total(&Counters::ids));
+  row.number(total(&Counters::calls));
+  row.number(total(&Counters::batches));
+  row.number(total(&Counters::waits_lead));
+  row.number(total(&Counters::waits_ceiling));
+  row.number(total(&Counters::waits_grant));
+  row.span(static_cast<std::int64_t>(total(&Counters::wait_us)));
   PG_RETURN_DATUM(to_datum(fcinfo, row));
 }
