@@ -83,8 +83,19 @@ SELECT count(*) FROM (
 WHERE id <= before
 SQL
 
-# Again: there is nothing left to do. New rows get theirs from the server.
+# Again: there is nothing left to do. Rows that are found later get slots that
+# are free; those without a time get none.
 $node->safe_psql('backfill', slurp_file("$source/docs/backfill.sql"));
+is($rows->('count(DISTINCT id), max(id) = (SELECT max(id) FROM pgbench_accounts)'), '30000|t', 'a second run changes nothing');
+$node->safe_psql('backfill', "INSERT INTO pgbench_accounts (aid, created)
+    SELECT g, CASE WHEN g % 10 > 0 THEN timestamptz '2025-03-01 12:00:00.5 UTC' END FROM generate_series(40001, 46000) AS g");
+$node->safe_psql('backfill', slurp_file("$source/docs/backfill.sql"));
+is($rows->('count(id), count(DISTINCT id)'), '35400|35400', 'rows found later repeat no ID');
+is($rows->('count(*) FILTER (WHERE created IS NULL), count(id) FILTER (WHERE created IS NULL)'), '600|0',
+    'rows without a time get none');
+$node->safe_psql('backfill', 'DELETE FROM pgbench_accounts WHERE aid > 40000');
+
+# New rows get theirs from the server.
 $node->safe_psql('backfill', <<'SQL');
 ALTER TABLE pgbench_accounts ALTER COLUMN id SET NOT NULL, ALTER COLUMN id SET DEFAULT snowflake_nextval();
 CREATE UNIQUE INDEX ON pgbench_accounts (id);
