@@ -50,11 +50,15 @@ build_and_stage() {
     chmod -R a+rX "$work/stage"
 }
 
-# The settings by which a server finds the staged extension. Debian's
-# extension_destdir covers control, SQL and function libraries; the preloaded
-# library is found by dynamic_library_path.
+# The settings by which a server finds the staged extension: extension_destdir,
+# which is Debian's, up to 17, and extension_control_path from 18 on. The
+# preloaded library is found by dynamic_library_path.
 stage_settings() {
-    echo "extension_destdir = '$work/stage'"
+    if [ "$pg_major" -ge 18 ]; then
+        echo "extension_control_path = '$work/stage/usr/share/postgresql/$pg_major:\$system'"
+    else
+        echo "extension_destdir = '$work/stage'"
+    fi
     echo "dynamic_library_path = '$work/stage$pg_lib:\$libdir'"
     echo "shared_preload_libraries = 'idgen'"
 }
