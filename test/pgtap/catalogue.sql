@@ -1,7 +1,7 @@
 -- Everything that the extension creates is labelled, explained and named as
 -- promised.
 BEGIN;
-SELECT plan(20);
+SELECT plan(25);
 
 CREATE TEMP VIEW members AS
     SELECT classid, objid, pg_describe_object(classid, objid, 0) AS object,
@@ -56,6 +56,15 @@ SELECT is_empty(
          AND has_function_privilege('public', oid, 'EXECUTE') $$,
     'internals with a state are not for everybody');
 
+SELECT is_empty(
+    $$ SELECT signature FROM functions
+       WHERE internal AND provolatile <> CASE WHEN proname IN ('instance', 'stats', 'configured_layout', 'layout_guard') THEN 'v' ELSE 'i' END $$,
+    'internals that look at the server are volatile, the others immutable');
+SELECT is_empty(
+    $$ SELECT signature FROM functions
+       WHERE internal AND prokind = 'f' AND pronargs > 0 AND NOT (proisstrict AND proparallel = 's') $$,
+    'internals that have arguments are strict and parallel safe');
+
 -- Names and comments
 SELECT is_empty(
     $$ SELECT object FROM members
@@ -105,6 +114,35 @@ SELECT is_empty(
     $$ SELECT amopopr::regoperator FROM pg_amop WHERE amopfamily IN (SELECT objid FROM members WHERE classid = 'pg_opfamily'::regclass)
        AND amopopr NOT IN (SELECT oid FROM operators) $$,
     'no family shares an operator with pg_catalog');
+
+-- What they are made of is int8's own.
+SELECT is(
+    (SELECT string_agg(format('%s %s (%s, %s) %s', amname, amprocnum, amproclefttype::regtype, amprocrighttype::regtype, prosrc), E'\n'
+                       ORDER BY amname, amprocnum, amproclefttype::regtype::text, amprocrighttype::regtype::text)
+     FROM pg_amproc JOIN pg_opfamily AS f ON f.oid = amprocfamily JOIN pg_am AS a ON a.oid = opfmethod JOIN pg_proc AS p ON p.oid = amproc
+     WHERE amprocfamily IN (SELECT objid FROM members WHERE classid = 'pg_opfamily'::regclass)),
+    concat_ws(E'\n', 'btree 1 (bigint, bigint) btint8cmp', 'btree 1 (bigint, snowflakeid) btint8cmp',
+        'btree 1 (snowflakeid, bigint) btint8cmp', 'btree 1 (snowflakeid, snowflakeid) btint8cmp',
+        'btree 2 (bigint, bigint) btint8sortsupport', 'btree 2 (snowflakeid, snowflakeid) btint8sortsupport',
+        'btree 4 (bigint, bigint) btequalimage', 'btree 4 (snowflakeid, snowflakeid) btequalimage',
+        'hash 1 (bigint, bigint) hashint8', 'hash 1 (snowflakeid, snowflakeid) hashint8',
+        'hash 2 (bigint, bigint) hashint8extended', 'hash 2 (snowflakeid, snowflakeid) hashint8extended'),
+    'support functions: comparison, sort support, equal image, both hashes');
+SELECT is(
+    (SELECT string_agg(format('%s %s %s %s', signature, aggtransfn::oid = aggcombinefn::oid, s.prosrc, o.oprname), E'\n' ORDER BY signature)
+     FROM functions AS f JOIN pg_aggregate ON aggfnoid = f.oid JOIN pg_proc AS s ON s.oid = aggtransfn
+     JOIN pg_operator AS o ON o.oid = aggsortop WHERE f.prokind = 'a'),
+    concat_ws(E'\n', 'max(snowflakeid) t int8larger >', 'min(snowflakeid) t int8smaller <'),
+    'aggregates combine partial results and use an index');
+
+-- Hash joins and hash partitions of IDs as they are, not of small numbers.
+CREATE TEMP TABLE here AS SELECT id::snowflakeid FROM generate_series(250510213499645953, 250510213499745953, 10) AS id
+    UNION ALL SELECT (-id)::snowflakeid FROM generate_series(1, 9000000000000000000, 90000000000000000) AS id;
+CREATE TEMP TABLE there AS SELECT id::bigint FROM here;
+SET LOCAL enable_mergejoin = off;
+SET LOCAL enable_nestloop = off;
+SELECT is((SELECT count(*) FROM here JOIN there ON here.id = there.id), (SELECT count(*) FROM here),
+    'a hash join of both types finds every ID');
 
 SELECT * FROM finish();
 ROLLBACK;
