@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/clock.h"
 #include "core/lease.h"
@@ -225,6 +226,8 @@ void Worker::take_reply(const ClockSample &sample) {
   }
   lease_.failed(sample.monotonic);
   note_failure(reply_);
+  if (reply_.outcome == RegistryOutcome::failed) return;  // asked again
+  const bool only_moving = std::exchange(moving_, false) && grant().state == GrantState::active;
   if (reply_.outcome == RegistryOutcome::layout_mismatch) {
     refuse(GrantState::mismatch);
   } else if (reply_.outcome == RegistryOutcome::exhausted) {
@@ -232,8 +235,7 @@ void Worker::take_reply(const ClockSample &sample) {
   } else if (reply_.outcome == RegistryOutcome::refused) {
     // A grant that is held stays good up to its ceiling, and beyond that if
     // only a change of nodes was refused.
-    if (moving_) {
-      moving_ = false;
+    if (only_moving) {
       lease_.resume(grant().ceiling);
     } else if (grant().state != GrantState::active ||
                issuing_tick(sample.monotonic) >= grant().ceiling) {
