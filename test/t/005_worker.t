@@ -85,12 +85,13 @@ cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', 0, 'thaw
 reconfigure($node, 'window', '30s');
 $node->poll_query_until('postgres', "SELECT window_left > interval '2s' FROM snowflake_instance")
   or die 'the window did not grow';
-kill 'STOP', worker_pid(); # no further ceiling
-$ceiling = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instance');
-unlink(record_of($node)) or die 'no record';
-$pid = worker_pid();
-kill 'TERM', $pid;
-kill 'CONT', $pid;
+replace_worker(
+    $node,
+    sub {
+        $ceiling = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instance');
+        unlink(record_of($node)) or die 'no record';
+    },
+    sub { return !-e record_of($node) });
 $node->poll_query_until('postgres', "SELECT floor >= '$ceiling' FROM snowflake_instance")
   or die 'the floor is below the ceiling that was granted before';
 pass('without a record the instance\'s own ceiling is the floor');

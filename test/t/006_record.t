@@ -76,12 +76,15 @@ for my $kind (sort keys %damage) {
 # must read it, the instance is fenced.
 $node->start;
 $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
-my $pid = instance($node, 'worker_pid');
-kill 'STOP', $pid; # or it would be replaced by a good one
-$good = slurp_file($record);
-change_record($node, $damage{truncated}, keep_checksum => 1);
-kill 'TERM', $pid;
-kill 'CONT', $pid;
+my $damaged;
+replace_worker(
+    $node,
+    sub {
+        $good = slurp_file($record);
+        change_record($node, $damage{truncated}, keep_checksum => 1);
+        $damaged = slurp_file($record);
+    },
+    sub { return slurp_file($record) eq $damaged });
 wait_for_state($node, 'fenced');
 my ($why) = sqlstate_of($node, 'SELECT snowflake_nextval()');
 is($why, 'IDG01', 'damaged while running: fenced at the ceiling');

@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes ();
 
 our @EXPORT = qw(new_node configure wait_for_state instance reconfigure sqlstate_of record_of
-  change_record start_collector finish_collector run_collector figures write_calls);
+  change_record replace_worker start_collector finish_collector run_collector figures write_calls);
 
 # scripts/test says where the build is staged and where the collector lies.
 my $settings = $ENV{IDGEN_STAGE_SETTINGS} // die 'run the tests by "make test"';
@@ -102,6 +102,27 @@ sub change_record {
     print $file $text;
     close($file);
     return;
+}
+
+# Ends the worker with the record changed behind its back, so that the next one
+# finds it so. It may be caught while it writes the record; then the change is
+# lost ($kept is false), and it is done again.
+sub replace_worker {
+    my ($node, $change, $kept) = @_;
+    for my $attempt (1 .. 10) {
+        $node->poll_query_until('postgres', 'SELECT worker_pid IS NOT NULL FROM snowflake_instance')
+          or die 'there is no worker';
+        my $pid = $node->safe_psql('postgres', 'SELECT worker_pid FROM snowflake_instance');
+        kill 'STOP', $pid;
+        $change->();
+        kill 'TERM', $pid;
+        kill 'CONT', $pid;
+        $node->poll_query_until('postgres', "SELECT worker_pid IS DISTINCT FROM $pid FROM snowflake_instance")
+          or die 'the worker did not go';
+        return if $kept->();
+        note("the worker was writing its record, attempt $attempt");
+    }
+    die 'the worker wrote its record each time';
 }
 
 # Starts the collector against a node; returns a handle for finish_collector.
