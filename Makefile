@@ -5,10 +5,12 @@ EXTENSION = idgen
 MODULE_big = idgen
 DATA = sql/idgen--0.1.0.sql
 
-CORE_SRCS = src/core/layout.cpp src/core/text.cpp src/core/clock.cpp src/core/lease.cpp
+CORE_SRCS = src/core/layout.cpp src/core/text.cpp src/core/clock.cpp src/core/lease.cpp \
+	src/core/keeper.cpp
 REGISTRY_SRCS = src/registry/own_record.cpp src/registry/local_registry.cpp
 PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/layouts.cpp \
-	src/pg/issue.cpp src/pg/type.cpp src/pg/codec.cpp src/pg/views.cpp src/pg/worker.cpp
+	src/pg/issue.cpp src/pg/type.cpp src/pg/codec.cpp src/pg/views.cpp src/pg/worker.cpp \
+	src/pg/clocks.cpp src/pg/operations.cpp
 SRCS = $(CORE_SRCS) $(REGISTRY_SRCS) $(PG_SRCS)
 OBJS = $(SRCS:.cpp=.o)
 
@@ -23,6 +25,10 @@ PG_INCLUDE := $(if $(PGXS),$(shell $(PG_CONFIG) --includedir-server))
 PG_CPPFLAGS = -Iinclude -Isrc -isystem $(PG_INCLUDE)
 PG_CXXFLAGS = -std=c++20 -O2 -fvisibility=hidden -Wall -Wextra -Wpedantic -Wshadow -Werror \
 	-Wno-register -Wno-missing-field-initializers -MMD -MP
+# Test builds: points at which tests may stop a caller (src/pg/injection.h).
+ifdef IDGEN_INJECTION
+PG_CPPFLAGS += -DIDGEN_INJECTION
+endif
 SHLIB_LINK += -lstdc++ -lz
 # JIT has nothing to inline here, and PGXS can't pass our flags to it.
 override with_llvm = no
@@ -37,7 +43,7 @@ all install clean:
 	@echo 'or set PG_CONFIG to the pg_config of your server.' >&2; exit 1
 endif
 
-.PHONY: demo demo-stop test lint bench
+.PHONY: demo demo-stop test lint bench sim soak
 demo:
 	@$(ROOT)scripts/demo
 demo-stop:
@@ -46,6 +52,12 @@ test:
 	@$(ROOT)scripts/test
 bench:
 	@$(ROOT)scripts/bench
+# The simulation, SEEDS of it; the long forms of the tests.
+SEEDS ?= 100000
+sim:
+	@$(ROOT)scripts/sim $(SEEDS)
+soak:
+	@$(ROOT)scripts/soak
 lint:
 	@$(ROOT)scripts/lint
 

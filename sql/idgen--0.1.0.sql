@@ -303,6 +303,24 @@ CREATE VIEW snowflake_instance AS
     SELECT i.* FROM idgen_internal.instance() AS i WHERE i.state IS NOT NULL;
 COMMENT ON VIEW snowflake_instance IS 'the node this instance holds and its state; empty if idgen is not preloaded';
 
+CREATE FUNCTION idgen_internal.clock(
+    OUT state text, OUT wall_time timestamptz, OUT issuing_time timestamptz, OUT skew interval,
+    OUT kernel text, OUT max_error interval, OUT last_sample timestamptz)
+    RETURNS record
+    AS 'MODULE_PATHNAME', 'idgen_clock' LANGUAGE C VOLATILE PARALLEL SAFE;
+CREATE VIEW snowflake_clock AS
+    SELECT c.* FROM idgen_internal.clock() AS c WHERE c.state IS NOT NULL;
+COMMENT ON VIEW snowflake_clock IS 'wall time, issuing time and what is thought of them; empty if idgen is not preloaded';
+
+CREATE FUNCTION idgen_internal.clock_events(
+    OUT number bigint, OUT at timestamptz, OUT event text, OUT state text, OUT skew interval,
+    OUT step interval)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_clock_events' LANGUAGE C VOLATILE PARALLEL SAFE ROWS 16;
+CREATE VIEW snowflake_clock_events AS
+    SELECT e.* FROM idgen_internal.clock_events() AS e;
+COMMENT ON VIEW snowflake_clock_events IS 'what happened to the clock since shared memory was initialised, the last 128 events';
+
 CREATE FUNCTION idgen_internal.stats(
     OUT scope text, OUT ids bigint, OUT calls bigint, OUT batches bigint,
     OUT waits_clock bigint, OUT waits_ceiling bigint, OUT waits_node bigint,
@@ -313,8 +331,22 @@ CREATE VIEW snowflake_stats AS
     SELECT s.* FROM idgen_internal.stats() AS s WHERE s.scope IS NOT NULL;
 COMMENT ON VIEW snowflake_stats IS 'IDs issued, calls and waits since shared memory was initialised';
 
-REVOKE ALL ON FUNCTION idgen_internal.instance() FROM PUBLIC;
-REVOKE ALL ON FUNCTION idgen_internal.stats() FROM PUBLIC;
-REVOKE ALL ON snowflake_instance, snowflake_stats FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION idgen_internal.instance(), idgen_internal.stats() TO pg_monitor;
-GRANT SELECT ON snowflake_instance, snowflake_stats TO pg_monitor;
+REVOKE ALL ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
+    idgen_internal.clock_events(), idgen_internal.stats() FROM PUBLIC;
+REVOKE ALL ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
+    idgen_internal.clock_events(), idgen_internal.stats() TO pg_monitor;
+GRANT SELECT ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats TO pg_monitor;
+
+------------------------------------------------------------------------------
+-- Operations, not for PUBLIC
+
+CREATE FUNCTION snowflake_accept_clock() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_accept_clock' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_accept_clock() IS 'says that a wall clock that is suspect is right, so that it is followed; true if it was suspect';
+
+CREATE FUNCTION snowflake_confirm_copy() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_confirm_copy' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_confirm_copy() IS 'says that the original of this copied data directory is gone for good, so that its pinned node may be taken; true if it was';
+
+REVOKE ALL ON FUNCTION snowflake_accept_clock(), snowflake_confirm_copy() FROM PUBLIC;

@@ -18,10 +18,18 @@ RESET idgen.max_wait;
 -- Not the instance's state, nor what lies behind the views.
 SELECT state FROM snowflake_instance;
 SELECT scope FROM snowflake_stats;
+SELECT state FROM snowflake_clock;
+SELECT event FROM snowflake_clock_events;
 SELECT * FROM idgen_internal.instance();
+SELECT * FROM idgen_internal.clock();
+SELECT * FROM idgen_internal.clock_events();
 SELECT * FROM idgen_internal.stats();
 SELECT * FROM idgen_internal.configured_layout();
 SHOW idgen.registry;
+
+-- Nor may they operate.
+SELECT snowflake_accept_clock();
+SELECT snowflake_confirm_copy();
 
 -- Nor does anybody write layouts.
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('mine', 'time:41', '0');
@@ -37,6 +45,9 @@ RESET ROLE;
 -- Monitoring does.
 SET ROLE regress_idgen_monitor;
 SELECT state, registry, lanes, layout FROM snowflake_instance;
+SELECT state, kernel IS NOT NULL AS kernel FROM snowflake_clock;
+SELECT event FROM snowflake_clock_events WHERE number = 1;
+SELECT snowflake_accept_clock();
 SELECT scope, ids > 0 AS issued, calls > 0 AS called, batches > 0 AS batched FROM snowflake_stats;
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('mine', 'time:41', '0');
 RESET ROLE;

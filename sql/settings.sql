@@ -58,5 +58,7 @@ ALTER SYSTEM SET idgen.clock_interval = '5ms';
 ALTER SYSTEM SET idgen.clock_interval = '11s';
 ALTER SYSTEM SET idgen.max_clock_skew = '99ms';
 ALTER SYSTEM SET idgen.clock_confirm = '999ms';
+ALTER SYSTEM SET idgen.on_clock_rollback = 'panic';
+ALTER SYSTEM SET idgen.require_clock_sync = 'perhaps';
 -- All of them were refused.
 SELECT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf' AND name LIKE 'idgen.%';

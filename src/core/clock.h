@@ -1,15 +1,27 @@
-// The clock: what the issuing clock should be, given samples of the wall clock
-// and of the monotonic clock.
+// The clock: what the issuing clock should be, given samples of the wall clock,
+// of the monotonic clock and of the kernel's opinion of them.
 //
 // A pure state machine. The worker samples and calls; the offset that comes out
 // is what it publishes (after it has made sure of a ceiling above it). Backends
 // never see a step of the wall clock: they read CLOCK_MONOTONIC + offset.
+//
+// *Skew* is the level, issuing time minus wall time, never the size of a step.
+// A sample is judged in this order; the first that applies decides:
+//
+//   1. the machine was suspended        follow by as much as it was
+//   2. ahead by more than the limit     rollback: hold, slew; the keeper acts by policy
+//   3. ahead                            holding: hold, slew
+//   4. no further off than noise        synchronized: follow
+//   5. behind by what may be followed   synchronized: follow
+//   6. behind by more, not for long     suspect: go on as before
+//   7. behind by more, for long         synchronized: follow
 //
 // All times are nanoseconds; `wall` counts from the layout's epoch.
 
 #ifndef IDGEN_CORE_CLOCK_H
 #define IDGEN_CORE_CLOCK_H
 
+#include <array>
 #include <cstdint>
 
 namespace idgen {
@@ -18,17 +30,75 @@ enum class ClockState : std::uint8_t {
   unset,         // no sample yet
   synchronized,  // issuing time follows the wall clock
   holding,       // issuing time is ahead and runs slower until they meet
+  rollback,      // the same, by more than our own ceilings and the skew allowed explain
   suspect,       // the wall clock is far ahead and not believed yet
 };
+
+// What the kernel says of its clock (ntp_adjtime).
+enum class KernelSync : std::uint8_t { unknown, synchronized, unsynchronized };
 
 struct ClockSample {
   std::int64_t monotonic = 0;
   std::int64_t wall = 0;
+  std::int64_t suspended = 0;  // CLOCK_BOOTTIME minus CLOCK_MONOTONIC
+  std::int64_t error = 0;      // how far apart the readings may have been
+  KernelSync kernel = KernelSync::unknown;
 };
 
 struct ClockPolicy {
   std::int64_t max_skew = 60'000'000'000;  // a wall clock further ahead is not believed at once
   std::int64_t confirm = 600'000'000'000;  // but when it has stayed there for this long
+  std::int64_t window = 3'000'000'000;     // a lead of max_skew + window is no rollback
+  std::int64_t interval = 100'000'000;     // between samples
+};
+
+// What an earlier run left about the time, for the start.
+struct ClockEvidence {
+  bool known = false;
+  bool same_boot = false;     // CLOCK_BOOTTIME counts from the same moment
+  std::int64_t boottime = 0;  // CLOCK_BOOTTIME when it was written
+  std::int64_t issuing = 0;   // issuing time at that moment
+  friend bool operator==(const ClockEvidence &, const ClockEvidence &) noexcept = default;
+};
+
+// What happened, for the log and the views. Some are the keeper's to report.
+enum class ClockEventKind : std::uint8_t {
+  started,           // the first sample
+  synchronized,      // the clocks have met
+  holding,           // the wall clock fell behind
+  rollback,          // by more than the limit
+  suspect,           // the wall clock is far ahead (again, if it was before)
+  followed,          // a step ahead was followed at once
+  suspended,         // the machine slept; its time was followed
+  confirmed,         // a suspect clock lasted, and was followed
+  accepted,          // an operator accepted it
+  rotated,           // policy `rotate`: a fresh node, the wall clock followed
+  rotation_refused,  // policy `rotate`, but there is no node to take
+  stopped,           // the clock breaker opened: nothing is issued
+  resumed,           // and closed
+  unsynchronized,    // the kernel says its clock isn't synchronised
+  resynchronized,    // and that it is again
+};
+
+struct ClockEvent {
+  ClockEventKind kind = ClockEventKind::started;
+  ClockState state = ClockState::unset;  // after it
+  std::int64_t skew = 0;                 // after it
+  std::int64_t step = 0;                 // how far the wall clock had moved against the monotonic
+};
+
+// The events of one turn, oldest first.
+class ClockEvents {
+ public:
+  void add(const ClockEvent &event) noexcept {
+    if (size_ < events_.size()) events_[size_++] = event;
+  }
+  const ClockEvent *begin() const noexcept { return events_.data(); }
+  const ClockEvent *end() const noexcept { return events_.data() + size_; }
+
+ private:
+  std::array<ClockEvent, 6> events_{};
+  std::size_t size_ = 0;
 };
 
 class Clock {
@@ -43,33 +113,55 @@ class Clock {
   static constexpr std::int64_t kSlewDivisor = 10;
   static constexpr std::int64_t kMaxSlewStep = 1'000'000;
   static constexpr std::int64_t kSlewInterval = kMaxSlewStep * kSlewDivisor;
+  // A suspect clock that moves by more than this has not stayed where it was.
+  static constexpr std::int64_t kSteady = 1'000'000'000;
+  // Steps ahead that are followed are reported from this size on.
+  static constexpr std::int64_t kWorthTelling = 100'000'000;
 
-  // Starts at the wall clock or at `floor`, whichever is later.
-  void start(const ClockSample &sample, std::int64_t floor) noexcept;
+  // Starts at the wall clock, unless what an earlier run left contradicts it:
+  // then where that says the time is, and suspect.
+  void start(const ClockSample &sample, const ClockEvidence &evidence,
+             const ClockPolicy &policy) noexcept;
 
-  // Goes on with an offset that backends already use.
-  void resume(const ClockSample &sample, std::int64_t offset) noexcept;
+  // Follows the wall clock from here on, wherever issuing time was, but not
+  // below `floor`.
+  void follow(const ClockSample &sample, std::int64_t floor) noexcept;
 
   // Issuing time must not be below `floor` from now on (a fresh grant's floor).
-  void raise(std::int64_t monotonic, std::int64_t floor) noexcept;
+  void raise(const ClockSample &sample, std::int64_t floor) noexcept;
 
   // Takes a sample in; offset(), state() and skew() tell what follows.
-  void sample(const ClockSample &sample, const ClockPolicy &policy) noexcept;
+  void sample(const ClockSample &sample, const ClockPolicy &policy, ClockEvents &events) noexcept;
+
+  // An operator says that the wall clock is right; true if it was suspect.
+  bool accept(const ClockSample &sample, ClockEvents &events) noexcept;
+
+  // Backends use this offset (a worker that goes on after another).
+  void resume(std::int64_t offset) noexcept { offset_ = offset; }
 
   std::int64_t offset() const noexcept { return offset_; }
   ClockState state() const noexcept { return state_; }
   // Issuing time minus wall time at the last sample: a level, not a step.
   std::int64_t skew() const noexcept { return skew_; }
+  const ClockSample &last() const noexcept { return last_; }
+  ClockEvent event(ClockEventKind kind) const noexcept { return {kind, state_, skew_, 0}; }
 
  private:
   void settle(const ClockSample &sample) noexcept;
+  bool judge_lead(const ClockSample &sample, std::int64_t elapsed) noexcept;
+  ClockEventKind judge_lag(const ClockSample &sample, const ClockPolicy &policy,
+                           std::int64_t elapsed) noexcept;
 
   ClockState state_ = ClockState::unset;
   std::int64_t offset_ = 0;
   std::int64_t skew_ = 0;
-  std::int64_t last_monotonic_ = 0;
+  ClockSample last_;
+  std::int64_t rollback_limit_ = 0;
+  // How much of max_skew has been followed in steps ahead. Forgotten at a rate
+  // of max_skew in `confirm`: many small steps must not do what one may not.
+  std::int64_t followed_ = 0;
   std::int64_t suspect_offset_ = 0;  // where the wall clock was when it became suspect
-  std::int64_t suspect_since_ = 0;
+  std::int64_t lasted_ = 0;          // for how long it has been seen there since
 };
 
 }  // namespace idgen

@@ -141,6 +141,12 @@ struct Issued {
   Block block;
 };
 
+// Where a test may stop a caller; nothing otherwise.
+enum class PausePoint : std::uint8_t { none, word_loaded, grant_loaded, offset_loaded, decided };
+struct NoPause {
+  constexpr void operator()(PausePoint /*point*/) const noexcept {}
+};
+
 // One attempt: issues at once or says why not; never waits. `monotonic_ns` is
 // called once per try.
 //
@@ -149,15 +155,19 @@ struct Issued {
 // before the word could be an old one whose node has been given up, while the
 // word has moved on: the CAS would succeed and issue from a window that is no
 // longer ours. test/model shows each other order repeating an ID.
-template <typename Monotonic>
+template <typename Monotonic, typename Pause = NoPause>
 Issued try_issue(const IssueWords &words, const IssueLayout &layout, std::uint64_t n,
-                 std::uint64_t max_lead, Monotonic &&monotonic_ns) noexcept {
+                 std::uint64_t max_lead, Monotonic &&monotonic_ns, Pause &&pause = {}) noexcept {
   for (;;) {
     std::uint64_t last = words.last.load(std::memory_order_acquire);
+    pause(PausePoint::word_loaded);
     const Grant grant = unpack(layout, words.grant.load(std::memory_order_acquire));
+    pause(PausePoint::grant_loaded);
     const std::int64_t offset = words.clock_offset.load(std::memory_order_acquire);
+    pause(PausePoint::offset_loaded);
     const std::uint64_t now = layout.tick_of(monotonic_ns() + offset);
     const Decision decision = decide(layout, last, grant, now, n, max_lead);
+    pause(PausePoint::decided);
     if (decision.verdict != Verdict::issued ||
         words.last.compare_exchange_strong(last, decision.last, std::memory_order_acq_rel,
                                            std::memory_order_relaxed)) {

@@ -10,15 +10,25 @@ constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
-std::uint64_t Lease::window_ticks(std::int64_t now, std::int64_t window) const noexcept {
-  const std::int64_t span = std::min(window, std::max(now - started_, kFirstWindow));
-  return std::max(kMinWindowTicks, layout_.ticks_covering(span));
+std::int64_t Lease::window_at(std::int64_t now, const Policy &policy) const noexcept {
+  const std::int64_t uptime = now - started_;
+  const std::int64_t steady = std::max(kFirstWindow, uptime / kUptimeDivisor);
+  const std::int64_t longest = std::max(policy.window, std::min(policy.longest, kLongestWindow));
+  const std::int64_t slow = std::min(kSlowWrites * write_time_, longest);
+  // What a slow disk needs comes sooner, within min(window, uptime).
+  const std::int64_t sooner = std::max(steady, std::min(policy.window, uptime));
+  return std::max(std::min(policy.window, steady), std::min(slow, sooner));
+}
+
+std::uint64_t Lease::window_ticks(std::int64_t now, const Policy &policy) const noexcept {
+  return std::max(kMinWindowTicks, layout_.ticks_covering(window_at(now, policy)));
 }
 
 Lease::Step Lease::next(std::int64_t now, std::uint64_t issuing_tick,
-                        std::int64_t window) noexcept {
+                        const Policy &policy) noexcept {
   if (waiting() || now < retry_at_) return {};
-  const std::uint64_t ticks = window_ticks(now, window);
+  const std::uint64_t ticks = window_ticks(now, policy);
+  asked_at_ = now;
   if (!held_) {
     in_flight_ = Ask::acquire;
     return {Ask::acquire, ticks, 0};
@@ -30,7 +40,8 @@ Lease::Step Lease::next(std::int64_t now, std::uint64_t issuing_tick,
   return {Ask::extend, ticks, wanted};
 }
 
-void Lease::acknowledged(std::uint64_t ceiling) noexcept {
+void Lease::acknowledged(std::int64_t now, std::uint64_t ceiling) noexcept {
+  write_time_ = std::max(now - asked_at_, write_time_ - write_time_ / 8);
   const Ask asked = in_flight_;
   in_flight_ = Ask::nothing;
   if (asked == Ask::acquire) {
@@ -56,11 +67,11 @@ void Lease::resume(std::uint64_t ceiling) noexcept {
 }
 
 std::int64_t Lease::wake_at(std::int64_t now, std::uint64_t issuing_tick,
-                            std::int64_t window) const noexcept {
+                            const Policy &policy) const noexcept {
   if (now < retry_at_) return retry_at_;
   if (!held_) return now;
   if (ceiling_ >= layout_.max_ceiling()) return kNever;
-  const std::uint64_t half = window_ticks(now, window) / 2;
+  const std::uint64_t half = window_ticks(now, policy) / 2;
   const std::uint64_t left = ceiling_ > issuing_tick ? ceiling_ - issuing_tick : 0;
   if (left <= half) return now;
   return now + static_cast<std::int64_t>(left - half) * layout_.tick_ns;

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 
+#include "core/clock.h"
 #include "core/grant.h"
 
 namespace idgen {
@@ -30,26 +31,44 @@ class Lease {
     std::uint64_t ceiling = 0;  // extend: the ceiling wanted
   };
 
+  // Soon after a start a window is a tenth of the time since then, within
+  // [kFirstWindow, window] (hole). A start begins at the old ceiling, and slewing
+  // takes a tenth of the time off a lead: so a life that ends by a crash carries
+  // issuing time no further away from the wall clock than kFirstWindow, however
+  // long it was and however many there are.
   static constexpr std::int64_t kFirstWindow = 200'000'000;
+  static constexpr std::int64_t kUptimeDivisor = Clock::kSlewDivisor;
+  // A slow disk gets a window of so many times its last write, up to
+  // kLongestWindow (or max_skew, if that is less): half of it is time to write.
+  static constexpr std::int64_t kSlowWrites = 4;
+  static constexpr std::int64_t kLongestWindow = 60'000'000'000;
   static constexpr std::int64_t kFirstRetry = 50'000'000;
   static constexpr std::int64_t kLastRetry = 500'000'000;
 
-  // `started`: when this incarnation began. Soon after a start windows are
-  // short, min(window, uptime) but at least kFirstWindow: a new start begins at
-  // the old ceiling, so that full windows would let repeated crashes carry
-  // issuing time away from the wall clock (hole).
+  // `started`: when this incarnation began.
   Lease(const IssueLayout &layout, std::int64_t started) noexcept
       : layout_(layout), started_(started) {}
 
+  // What a window may be.
+  struct Policy {
+    std::int64_t window = 3'000'000'000;
+    std::int64_t longest = kLongestWindow;  // for a slow disk
+  };
+
   // What to do now. One request is in flight at a time: `nothing` until its
   // outcome is told.
-  Step next(std::int64_t now, std::uint64_t issuing_tick, std::int64_t window) noexcept;
+  Step next(std::int64_t now, std::uint64_t issuing_tick, const Policy &policy) noexcept;
 
   // The outcome of the request in flight: durably written, with this ceiling.
-  void acknowledged(std::uint64_t ceiling) noexcept;
+  void acknowledged(std::int64_t now, std::uint64_t ceiling) noexcept;
   // Or not, or not known: asked again after a pause that doubles up to
   // kLastRetry.
   void failed(std::int64_t now) noexcept;
+
+  // The request in flight is none any more, or was none of the lease's.
+  void forget_request() noexcept { in_flight_ = Ask::nothing; }
+  // The pause after a failure is over.
+  void retry_at_once() noexcept { retry_at_ = 0; }
 
   // Goes on with a ceiling that was published before (a restarted worker).
   void resume(std::uint64_t ceiling) noexcept;
@@ -64,14 +83,19 @@ class Lease {
   // When next() may have something to do, if issuing time goes on as the
   // monotonic clock does.
   std::int64_t wake_at(std::int64_t now, std::uint64_t issuing_tick,
-                       std::int64_t window) const noexcept;
+                       const Policy &policy) const noexcept;
+
+  // The window now, in time.
+  std::int64_t window_at(std::int64_t now, const Policy &policy) const noexcept;
 
  private:
-  std::uint64_t window_ticks(std::int64_t now, std::int64_t window) const noexcept;
+  std::uint64_t window_ticks(std::int64_t now, const Policy &policy) const noexcept;
 
   IssueLayout layout_;
   std::int64_t started_;
   std::uint64_t ceiling_ = 0;
+  std::int64_t asked_at_ = 0;
+  std::int64_t write_time_ = 0;  // what a write takes: the longest lately
   std::int64_t retry_at_ = 0;
   std::int64_t retry_pause_ = 0;
   bool held_ = false;

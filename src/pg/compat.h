@@ -25,26 +25,41 @@ inline int proc_count() {
   return MaxBackends + NUM_AUXILIARY_PROCS;
 }
 
-// The wait event of a caller that waits to be issued an ID. Named wait events
-// of extensions came with 17; before that it shows as "Extension".
-inline uint32 issue_wait_event() {
+// Named wait events of extensions came with 17; before that all of them show as
+// "Extension".
+inline uint32 named_wait_event(const char *name, uint32 &event) {
 #if PG_VERSION_NUM >= 170000
-  static uint32 event = 0;
-  if (event == 0) event = WaitEventExtensionNew("IdgenIssue");
-  return event;
+  if (event == 0) event = WaitEventExtensionNew(name);
 #else
-  return PG_WAIT_EXTENSION;
+  (void)name;
+  event = PG_WAIT_EXTENSION;
 #endif
+  return event;
 }
 
-inline uint32 worker_wait_event() {
-#if PG_VERSION_NUM >= 170000
+// A caller waits to be issued an ID: for the clock to catch up with IDs that
+// have run ahead of it; for a higher ceiling; for a node.
+inline uint32 clock_wait_event() {
   static uint32 event = 0;
-  if (event == 0) event = WaitEventExtensionNew("IdgenWorkerMain");
-  return event;
-#else
-  return PG_WAIT_EXTENSION;
-#endif
+  return named_wait_event("IdgenClock", event);
+}
+inline uint32 ceiling_wait_event() {
+  static uint32 event = 0;
+  return named_wait_event("IdgenCeiling", event);
+}
+inline uint32 node_wait_event() {
+  static uint32 event = 0;
+  return named_wait_event("IdgenNode", event);
+}
+// An operator's function waits for the worker.
+inline uint32 operation_wait_event() {
+  static uint32 event = 0;
+  return named_wait_event("IdgenOperation", event);
+}
+// The worker sleeps.
+inline uint32 worker_wait_event() {
+  static uint32 event = 0;
+  return named_wait_event("IdgenWorkerMain", event);
 }
 
 }  // namespace idgen::pg

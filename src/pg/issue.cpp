@@ -5,7 +5,9 @@
 #include "pg/issue.h"
 
 #include "core/generator.h"
+#include "pg/clocks.h"
 #include "pg/errors.h"
+#include "pg/injection.h"
 #include "pg/layouts.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
@@ -36,11 +38,16 @@ namespace {
 struct WorkerReport {
   const char *error;
   const char *recorded_layout;
+  ClockTrouble trouble;
+  ClockState clock_state;
+  std::int64_t clock_skew;
 };
 
 WorkerReport read_worker_report() {
   LWLockAcquire(info_lock, LW_SHARED);
-  const WorkerReport report = {pstrdup(shared->info.error), pstrdup(shared->info.recorded_layout)};
+  const Clock &clock = shared->keeper.clock();
+  const WorkerReport report = {pstrdup(shared->info.error), pstrdup(shared->info.recorded_layout),
+                               shared->info.trouble, clock.state(), clock.skew()};
   LWLockRelease(info_lock);
   return report;
 }
@@ -50,18 +57,28 @@ int detail_of_error(const WorkerReport &report) {
   return errdetail("The worker says: %s.", report.error);
 }
 
+const char *hint_for(ClockTrouble trouble) {
+  switch (trouble) {
+    case ClockTrouble::unsynchronized:
+      return "Start the system's time daemon, and issuing goes on by itself; or turn "
+             "idgen.require_clock_sync off.";
+    case ClockTrouble::rollback:
+      return "Set the system's clock right, and issuing goes on by itself; or let "
+             "idgen.on_clock_rollback be \"hold\" or \"rotate\".";
+    default:
+      return "Set the system's clock right, and issuing goes on by itself; or idgen.epoch, if "
+             "that is wrong, and restart the server.";
+  }
+}
+
 // The instance can't issue, and waiting won't help.
 [[noreturn]] void report_refusal(GrantState state) {
   const WorkerReport report = read_worker_report();
   switch (state) {
     case GrantState::breaker:
-      ereport(
-          ERROR,
-          (errcode(IDGEN_ERRCODE_CLOCK_BREAKER),
-           errmsg("this instance issues no IDs because of its clock"), detail_of_error(report),
-           errhint(
-               "Set the system's clock right, and issuing goes on by itself; or idgen.epoch, if "
-               "that is wrong, and restart the server.")));
+      ereport(ERROR, (errcode(IDGEN_ERRCODE_CLOCK_BREAKER),
+                      errmsg("this instance issues no IDs because of its clock"),
+                      detail_of_error(report), errhint("%s", hint_for(report.trouble))));
       break;
     case GrantState::mismatch:
       ereport(
@@ -112,6 +129,10 @@ int detail_of_error(const WorkerReport &report) {
   } else if (decision.verdict == Verdict::ceiling) {
     reason = "the clock has reached the durable ceiling, and the worker has not raised it";
   }
+  if (report.clock_state == ClockState::holding || report.clock_state == ClockState::rollback) {
+    reason = psprintf("%s; the wall clock is %s behind issuing time", reason,
+                      span_text(report.clock_skew).text);
+  }
   ereport(ERROR,
           (errcode(IDGEN_ERRCODE_MAX_WAIT), errmsg("could not issue an ID within %d ms", max_wait),
            report.error[0] == '\0'
@@ -131,27 +152,34 @@ IssueWords issue_words() {
 }
 
 pg_attribute_always_inline Issued try_issue_here(std::uint64_t n) {
-  return try_issue(issue_words(), issue_layout, n, max_lead_ticks, monotonic_ns);
+  return try_issue(issue_words(), issue_layout, n, max_lead_ticks, monotonic_ns, PauseCaller{});
 }
 
 // Sleeps until the worker publishes or the time is near when `decision` might
 // come out better, at most `left_ns`.
 void wait_for_room(const Decision &decision, std::int64_t left_ns) {
   std::int64_t ns = left_ns;
+  uint32 event = node_wait_event();
   Counters &counters = my_counters();
   if (decision.verdict == Verdict::lead) {
+    event = clock_wait_event();
     add(counters.waits_lead, 1);
+    // From now to the start of the tick that makes room.
+    const std::int64_t issuing =
+        monotonic_ns() + shared->clock_offset.load(std::memory_order_relaxed);
     const std::int64_t needed =
-        static_cast<std::int64_t>(decision.wait_ticks) * issue_layout.tick_ns;
+        static_cast<std::int64_t>(decision.wait_ticks) * issue_layout.tick_ns -
+        issuing % issue_layout.tick_ns;
     if (needed < ns) ns = needed;
   } else if (decision.verdict == Verdict::ceiling) {
+    event = ceiling_wait_event();
     add(counters.waits_ceiling, 1);
   } else {
     add(counters.waits_grant, 1);
   }
   const std::int64_t before = monotonic_ns();
   const long ms = static_cast<long>((ns + 999999) / 1000000);
-  ConditionVariableTimedSleep(&shared->grant_changed, ms > 0 ? ms : 1, issue_wait_event());
+  ConditionVariableTimedSleep(&shared->grant_changed, ms > 0 ? ms : 1, event);
   add(counters.wait_us, static_cast<std::uint64_t>((monotonic_ns() - before) / 1000));
 }
 
@@ -206,6 +234,15 @@ struct Batch {
 
 }  // namespace
 
+void require_worker() {
+  if (shared == nullptr) report_not_preloaded();
+  if (!IsUnderPostmaster) report_single_user();
+}
+
+void report_no_node() {
+  report_refusal(GrantState::fenced);
+}
+
 void require_layout_matches_record() {
   // Single-user mode has no worker that would read the record.
   if (shared == nullptr || !IsUnderPostmaster) return;
@@ -213,7 +250,7 @@ void require_layout_matches_record() {
   const std::int64_t deadline = monotonic_ns() + ms_to_ns(max_wait);
   ConditionVariablePrepareToSleep(&shared->grant_changed);
   while (current_state() == GrantState::acquiring && monotonic_ns() < deadline) {
-    ConditionVariableTimedSleep(&shared->grant_changed, max_wait, issue_wait_event());
+    ConditionVariableTimedSleep(&shared->grant_changed, max_wait, node_wait_event());
   }
   ConditionVariableCancelSleep();
   switch (const GrantState state = current_state()) {

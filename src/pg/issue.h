@@ -10,6 +10,12 @@ namespace idgen::pg {
 // to idgen.max_wait.
 void require_layout_matches_record();
 
+// Reports an error in a server that has no worker: not preloaded, single-user.
+void require_worker();
+
+// Reports that the instance holds no node, with what the worker says.
+[[noreturn]] void report_no_node();
+
 }  // namespace idgen::pg
 
 #endif  // IDGEN_PG_ISSUE_H

@@ -21,7 +21,12 @@ int max_batch = 1000000;
 int clock_interval = 100;
 int max_clock_skew = 60000;
 int clock_confirm = 600000;
+int on_clock_rollback = static_cast<int>(OnRollback::hold);
+bool require_clock_sync = false;
 int max_wait = 1000;
+#ifdef IDGEN_INJECTION
+int injection_point = 0;
+#endif
 
 namespace {
 
@@ -169,6 +174,13 @@ const StringSetting string_settings[] = {
      PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_registry},
 };
 
+const config_enum_entry rollback_policies[] = {
+    {"hold", static_cast<int>(OnRollback::hold), false},
+    {"rotate", static_cast<int>(OnRollback::rotate), false},
+    {"stop", static_cast<int>(OnRollback::stop), false},
+    {nullptr, 0, false},
+};
+
 // A setting in the configuration file is a placeholder until it is defined.
 // PostgreSQL warns about one that is then refused, and goes on with the
 // default. We don't.
@@ -196,6 +208,33 @@ void define(const StringSetting &s) {
   DefineCustomStringVariable(s.name, s.what, s.more, s.variable, s.default_value, s.context,
                              s.flags, s.check, nullptr, nullptr);
   if (given != nullptr && strcmp(given, *s.variable) != 0) stop_start(s.name, given);
+}
+
+void define_on_clock_rollback() {
+  constexpr char name[] = "idgen.on_clock_rollback";
+  const char *given = GetConfigOption(name, true, false);
+  if (given != nullptr) given = pstrdup(given);
+  DefineCustomEnumVariable(
+      name, "What to do when the wall clock is far behind issuing time.",
+      "\"hold\" goes on ahead of it, \"rotate\" follows it with a fresh node, \"stop\" refuses.",
+      &on_clock_rollback, on_clock_rollback, rollback_policies, PGC_SIGHUP, 0, nullptr, nullptr,
+      nullptr);
+  if (given != nullptr && pg_strcasecmp(given, GetConfigOption(name, false, false)) != 0) {
+    stop_start(name, given);
+  }
+}
+
+void define_require_clock_sync() {
+  constexpr char name[] = "idgen.require_clock_sync";
+  const char *given = GetConfigOption(name, true, false);
+  if (given != nullptr) given = pstrdup(given);
+  DefineCustomBoolVariable(name, "Issue only while the kernel says that its clock is synchronized.",
+                           nullptr, &require_clock_sync, false, PGC_SIGHUP, 0, nullptr, nullptr,
+                           nullptr);
+  bool value = false;
+  if (given != nullptr && (!parse_bool(given, &value) || value != require_clock_sync)) {
+    stop_start(name, given);
+  }
 }
 
 LayoutParse parse_configured(const char *layout, const char *epoch) {
@@ -227,9 +266,29 @@ Layout configured_layout() {
   return parsed.layout;
 }
 
+KeeperPolicy keeper_policy() {
+  KeeperPolicy policy;
+  policy.window = ms_to_ns(window);
+  policy.max_skew = ms_to_ns(max_clock_skew);
+  policy.confirm = ms_to_ns(clock_confirm);
+  policy.interval = ms_to_ns(clock_interval);
+  policy.on_rollback = static_cast<OnRollback>(on_clock_rollback);
+  policy.require_sync = require_clock_sync;
+  policy.region = region;
+  policy.shard = shard;
+  policy.shard_mask = instance_layout.shard.max();
+  return policy;
+}
+
 void define_settings() {
   for (const StringSetting &s : string_settings) define(s);
   for (const IntSetting &s : int_settings) define(s);
+  define_on_clock_rollback();
+  define_require_clock_sync();
+#ifdef IDGEN_INJECTION
+  DefineCustomIntVariable("idgen.injection_point", "Where calls of this session stop.", nullptr,
+                          &injection_point, 0, 0, 4, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+#endif
   MarkGUCPrefixReserved("idgen");
 
   instance_layout = configured_layout();

@@ -7,7 +7,7 @@
 #ifndef IDGEN_PG_SETTINGS_H
 #define IDGEN_PG_SETTINGS_H
 
-#include "core/grant.h"
+#include "core/keeper.h"
 #include "idgen/layout.h"
 
 namespace idgen::pg {
@@ -27,6 +27,12 @@ extern int max_batch;                 // idgen.max_batch, IDs
 extern int clock_interval;            // idgen.clock_interval
 extern int max_clock_skew;            // idgen.max_clock_skew
 extern int clock_confirm;             // idgen.clock_confirm
+extern int on_clock_rollback;         // idgen.on_clock_rollback, an OnRollback
+extern bool require_clock_sync;       // idgen.require_clock_sync
+
+#ifdef IDGEN_INJECTION
+extern int injection_point;  // idgen.injection_point, a PausePoint; test builds only
+#endif
 
 // Per session.
 extern int max_wait;  // idgen.max_wait
@@ -34,6 +40,9 @@ extern int max_wait;  // idgen.max_wait
 // Defines the settings while the server starts. A value that is refused stops
 // the start: going on with a default would record the wrong layout for good.
 void define_settings();
+
+// The settings that the keeper decides by.
+KeeperPolicy keeper_policy();
 
 // What idgen.layout and idgen.epoch say; also in a server that doesn't preload
 // the library, where they are mere placeholders of the configuration file.

@@ -11,11 +11,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
+#include <type_traits>
 
-#include "core/clock.h"
-#include "core/generator.h"
-#include "registry/registry.h"
+#include "core/keeper.h"
+#include "pg/clocks.h"
 #include "pg/compat.h"
 #include "pg/prelude.h"
 
@@ -36,16 +35,39 @@ struct alignas(kCacheLine) Counters {
   std::atomic<std::uint64_t> wait_us{0};        // time spent in them
 };
 
+// One line of snowflake_clock_events.
+struct LoggedEvent {
+  std::int64_t at_us = 0;  // Unix time, by the wall clock of that moment
+  ClockEvent event;
+};
+
+// The last events, a ring. Writer: the worker. Guard: info_lock.
+struct EventRing {
+  static constexpr std::uint64_t kSize = 128;
+  std::uint64_t count = 0;  // ever; the next goes to [count % kSize]
+  LoggedEvent events[kSize];
+};
+
+// Something an operator asks of the worker. A caller takes a ticket from `asked`
+// and waits on grant_changed until `answered` has reached it.
+struct Command {
+  std::atomic<std::uint64_t> asked{0};     // writers: callers, by fetch_add
+  std::atomic<std::uint64_t> answered{0};  // writer: the worker, after `result`
+  std::atomic<bool> result{false};         // writer: the worker; of the last one answered
+};
+
+static_assert(std::is_trivially_copyable_v<Keeper>, "it is kept in shared memory");
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
               "atomics in shared memory must not hide a lock");
 
 // What the views show of the worker. Writer: the worker. Guard: info_lock.
 struct WorkerInfo {
   std::int32_t pid = 0;             // 0: not running
+  std::int32_t process = 0;         // its proc_number(), to wake it by
   std::int64_t state_since_us = 0;  // Unix time at which the grant's state last changed
   std::uint64_t floor = 0;          // of the grant
-  ClockState clock_state = ClockState::unset;
-  std::int64_t clock_skew_ns = 0;
+  ClockTrouble trouble = ClockTrouble::none;
+  std::int64_t max_error_us = -1;  // the kernel's, of its clock; -1: not known
   std::int64_t error_at_us = 0;    // Unix time; 0: none yet
   char error[512] = {};            // the last request's failure; empty after a success
   char recorded_layout[192] = {};  // in GrantState::mismatch: what the record says
@@ -74,6 +96,13 @@ struct SharedState {
   // whenever it publishes. Guard: its own.
   ConditionVariable grant_changed;
   WorkerInfo info;
+  EventRing events;
+  // What the worker knows, as of its last turn, for the views and for a worker
+  // that goes on after it. Writer: the worker. Guard: info_lock.
+  Keeper keeper{IssueLayout{}, Incarnation{}, 0};
+  bool has_keeper = false;  // the same
+  Command accept_clock;
+  Command confirm_copy;
 
   Counters *counters() noexcept { return reinterpret_cast<Counters *>(this + 1); }
 };
@@ -96,19 +125,6 @@ inline Counters &my_counters() noexcept {
 // Adds to a counter that this process alone writes: no locked instruction.
 inline void add(std::atomic<std::uint64_t> &counter, std::uint64_t n) noexcept {
   counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-}
-
-// Nanoseconds of CLOCK_MONOTONIC; and of Unix time. By vDSO, no system call.
-inline std::int64_t clock_ns(clockid_t clock) noexcept {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-inline std::int64_t monotonic_ns() noexcept {
-  return clock_ns(CLOCK_MONOTONIC);
-}
-inline std::int64_t realtime_ns() noexcept {
-  return clock_ns(CLOCK_REALTIME);
 }
 
 }  // namespace idgen::pg

@@ -1,5 +1,6 @@
 // What the views show: functions that turn shared memory into rows.
 
+#include "pg/clocks.h"
 #include "pg/layouts.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
@@ -7,6 +8,8 @@
 
 IDGEN_SQL_FUNCTION(idgen_instance);
 IDGEN_SQL_FUNCTION(idgen_stats);
+IDGEN_SQL_FUNCTION(idgen_clock);
+IDGEN_SQL_FUNCTION(idgen_clock_events);
 
 namespace idgen::pg {
 namespace {
@@ -62,18 +65,36 @@ const char *name_of(GrantState state) {
   return "unknown";
 }
 
-const char *name_of(ClockState state) {
-  switch (state) {
-    case ClockState::unset:
-      return "unset";
-    case ClockState::synchronized:
-      return "synchronized";
-    case ClockState::holding:
-      return "holding";
-    case ClockState::suspect:
-      return "suspect";
-  }
-  return "unknown";
+// The clocks now, and what the worker knew at its last turn.
+struct ClockView {
+  ClockState state;
+  KernelSync kernel;
+  std::int64_t max_error_us;
+  std::int64_t last_sample_ns;  // CLOCK_MONOTONIC; 0: none yet
+  std::int64_t monotonic_ns;
+  std::int64_t wall_ns;     // since the epoch
+  std::int64_t issuing_ns;  // since the epoch
+};
+
+ClockView look_at_clock() {
+  ClockView view = {};
+  LWLockAcquire(info_lock, LW_SHARED);
+  const Clock &clock = shared->keeper.clock();
+  view.state = clock.state();
+  view.kernel = clock.last().kernel;
+  view.max_error_us = shared->info.max_error_us;
+  view.last_sample_ns = clock.last().monotonic;
+  const std::int64_t offset = clock.offset();
+  LWLockRelease(info_lock);
+  // In one state of the clock: a wall clock read later would count as skew.
+  const ClockSample now = sample_clocks();
+  view.monotonic_ns = now.monotonic;
+  view.wall_ns = now.wall;
+  const Grant grant = unpack(issue_layout, shared->grant.load(std::memory_order_acquire));
+  view.issuing_ns = now.monotonic + (grant.state == GrantState::active
+                                         ? shared->clock_offset.load(std::memory_order_acquire)
+                                         : offset);
+  return view;
 }
 
 }  // namespace
@@ -90,6 +111,7 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
   const WorkerInfo info = shared->info;
   LWLockRelease(info_lock);
   const Grant grant = unpack(issue_layout, shared->grant.load(std::memory_order_acquire));
+  const ClockView clock = look_at_clock();
   const std::int64_t issuing_ns =
       monotonic_ns() + shared->clock_offset.load(std::memory_order_acquire);
   const bool held = grant.state == GrantState::active;
@@ -114,8 +136,8 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
   } else {
     for (int i = 0; i < 8; ++i) row.null();
   }
-  row.text(name_of(info.clock_state));
-  row.span(info.clock_skew_ns / 1000);
+  row.text(name_of(clock.state));
+  row.span(clock.state == ClockState::unset ? 0 : (clock.issuing_ns - clock.wall_ns) / 1000);
   auto *incarnation = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
   for (int i = 0; i < UUID_LEN; ++i) {  // as the record writes it: high byte first
     incarnation->data[i] =
@@ -160,4 +182,53 @@ Datum idgen_stats(PG_FUNCTION_ARGS) {
   row.number(total(&Counters::waits_grant));
   row.span(static_cast<std::int64_t>(total(&Counters::wait_us)));
   PG_RETURN_DATUM(to_datum(fcinfo, row));
+}
+
+// One row, or NULL in a server that doesn't preload the library.
+Datum idgen_clock(PG_FUNCTION_ARGS) {
+  if (shared == nullptr) PG_RETURN_NULL();
+  const ClockView clock = look_at_clock();
+  const auto unix_us = [](std::int64_t ns) { return instance_layout.epoch_us + ns / 1000; };
+
+  Row<7> row;
+  row.text(name_of(clock.state));
+  row.time(unix_us(clock.wall_ns));
+  if (clock.state == ClockState::unset) {
+    for (int i = 0; i < 5; ++i) row.null();
+    PG_RETURN_DATUM(to_datum(fcinfo, row));
+  }
+  row.time(unix_us(clock.issuing_ns));
+  row.span(unix_us(clock.issuing_ns) - unix_us(clock.wall_ns));
+  row.text(name_of(clock.kernel));
+  if (clock.max_error_us >= 0)
+    row.span(clock.max_error_us);
+  else
+    row.null();
+  row.time(unix_us(clock.wall_ns - (clock.monotonic_ns - clock.last_sample_ns)));
+  PG_RETURN_DATUM(to_datum(fcinfo, row));
+}
+
+// The ring, oldest first; no row in a server that doesn't preload the library.
+Datum idgen_clock_events(PG_FUNCTION_ARGS) {
+  InitMaterializedSRF(fcinfo, 0);
+  if (shared == nullptr) PG_RETURN_NULL();
+  auto *ring = static_cast<EventRing *>(palloc(sizeof(EventRing)));
+  LWLockAcquire(info_lock, LW_SHARED);
+  *ring = shared->events;
+  LWLockRelease(info_lock);
+
+  auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  const std::uint64_t first = ring->count > EventRing::kSize ? ring->count - EventRing::kSize : 0;
+  for (std::uint64_t i = first; i < ring->count; ++i) {
+    const LoggedEvent &logged = ring->events[i % EventRing::kSize];
+    Row<6> row;
+    row.number(i + 1);
+    row.time(logged.at_us);
+    row.text(name_of(logged.event.kind));
+    row.text(name_of(logged.event.state));
+    row.span(logged.event.skew / 1000);
+    row.span(logged.event.step / 1000);
+    tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+  }
+  PG_RETURN_NULL();
 }

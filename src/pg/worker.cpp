@@ -1,9 +1,6 @@
-// The worker's loop. Deciding is the core's (clock, lease); this file samples,
-// carries out and publishes.
-//
-//   U3  a ceiling is published only on the acknowledgement of its own durable
-//       write: publish_*() take theirs from a reply that is `done`.
-//   U7  on loss or doubt the grant is withdrawn first.
+// The worker's loop. Deciding is the core's (the keeper); this file samples the
+// clocks, carries out what the keeper says, in its order, talks to the registry,
+// and tells the log and the views.
 
 #include "pg/worker.h"
 
@@ -11,9 +8,10 @@
 #include <cstring>
 #include <utility>
 
-#include "core/clock.h"
-#include "core/lease.h"
+#include "core/keeper.h"
+#include "pg/clocks.h"
 #include "pg/door.h"
+#include "pg/injection.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
 #include "registry/local_registry.h"
@@ -28,6 +26,7 @@ namespace {
 constexpr char kRecordDirectory[] = "idgen";  // below the data directory, where we are
 constexpr int kRestartSeconds = 1;
 constexpr int kShortestSleepMs = 10;
+constexpr std::int64_t kKernelIntervalNs = 1'000'000'000;
 constexpr std::int64_t kEndWarningUs = std::int64_t{2} * 365 * 86400 * 1000000;
 constexpr std::int64_t kEndWarningIntervalNs = std::int64_t{86400} * 1000000000;
 
@@ -38,69 +37,61 @@ std::int64_t unix_now_us() {
 class Worker {
  public:
   explicit Worker(std::uint64_t system)
-      : registry_(kRecordDirectory, instance_layout, system),
-        lease_(issue_layout, shared->started_ns) {}
+      : store_(kRecordDirectory),
+        registry_(store_, instance_layout, LocalHost::here(system)),
+        keeper_(issue_layout, shared->incarnation, shared->started_ns) {}
 
   void start();
   // One turn; returns how long to sleep, milliseconds.
   long turn();
-  void reload();
+  void reload() { keeper_.reload(keeper_policy()); }
 
  private:
-  ClockSample sample() const;
-  std::uint64_t issuing_tick(std::int64_t now) const {
-    return issue_layout.tick_of(now + clock_.offset());
-  }
-  void ask(const Lease::Step &step, const ClockSample &sample);
-  void take_reply(const ClockSample &sample);
-  void publish_acquired(const RegistryReply &reply, const ClockSample &sample);
-  void publish_extended(const RegistryReply &reply);
-  void publish_offset(const ClockSample &sample);
-  void refuse(GrantState state);
-  void withdraw(GrantState state);
-  void set_grant(const Grant &grant);
-  void note_failure(const RegistryReply &reply);
-  void note_clock();
+  ClockSample sample();
+  void carry_out(const Turn &turn);
+  void obey();
+  void set_grant(std::uint64_t word);
+  void tell(const ClockEvent &event);
+  void note_reply();
+  void note_error(const char *message, const char *recorded_layout);
+  void clear_error();
+  void save();
   void warn_of_end(std::int64_t now);
-  // Does idgen.shard name another node than the one held?
-  bool pinned_elsewhere() const {
-    return shard >= 0 &&
-           static_cast<std::uint64_t>(shard) != (grant().node & instance_layout.shard.max());
-  }
-  Grant grant() const {
-    return unpack(issue_layout, shared->grant.load(std::memory_order_relaxed));
-  }
 
+  RecordFile store_;
   LocalRegistry registry_;
-  Clock clock_;
-  Lease lease_;
+  Keeper keeper_;
   RegistryReply reply_;
-  bool moving_ = false;  // the node held is to be left for the pinned one
+  KernelClock kernel_;
+  ClockTrouble told_trouble_ = ClockTrouble::none;
+  std::int64_t next_kernel_ = 0;
   std::int64_t next_end_warning_ = 0;
 };
 
-ClockSample Worker::sample() const {
-  // The wall clock between two readings of the monotonic one: a worker that is
-  // put to sleep in between would see a jump that isn't there.
-  ClockSample best;
-  std::int64_t best_gap = INT64_MAX;
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    const std::int64_t before = monotonic_ns();
-    const std::int64_t wall = realtime_ns();
-    const std::int64_t after = monotonic_ns();
-    if (after - before >= best_gap) continue;
-    best_gap = after - before;
-    best = {before + (after - before) / 2, wall - instance_layout.epoch_us * 1000};
+ClockSample Worker::sample() {
+  ClockSample sample = sample_clocks();
+  if (sample.monotonic >= next_kernel_) {
+    kernel_ = read_kernel_clock();
+    next_kernel_ = sample.monotonic + kKernelIntervalNs;
   }
-  return best;
+  sample.kernel = kernel_.sync;
+  return sample;
 }
 
-// Every change of what backends read ends here. Waiters look again.
-void Worker::set_grant(const Grant &grant) {
-  const std::uint64_t word = pack(issue_layout, grant);
-  const Grant old = this->grant();
+// Goes on after a worker that has ended, with its keeper and with the grant and
+// the offset that backends use.
+void Worker::start() {
+  if (!shared->has_keeper) return;
+  keeper_ = shared->keeper;
+  keeper_.resume(unpack(issue_layout, shared->grant.load(std::memory_order_relaxed)),
+                 shared->clock_offset.load(std::memory_order_relaxed));
+}
+
+// Every change of the grant ends here. Waiters look again.
+void Worker::set_grant(std::uint64_t word) {
+  const std::uint64_t old = shared->grant.load(std::memory_order_relaxed);
   shared->grant.store(word, std::memory_order_release);
-  if (old.state != grant.state) {
+  if (unpack(issue_layout, old).state != unpack(issue_layout, word).state) {
     LWLockAcquire(info_lock, LW_EXCLUSIVE);
     shared->info.state_since_us = unix_now_us();
     LWLockRelease(info_lock);
@@ -108,214 +99,209 @@ void Worker::set_grant(const Grant &grant) {
   ConditionVariableBroadcast(&shared->grant_changed);
 }
 
-void Worker::withdraw(GrantState state) {
-  Grant none = grant();
-  none.state = state;
-  set_grant(none);
-}
-
-// Issuing stops until something outside changes.
-void Worker::refuse(GrantState state) {
-  if (grant().state != state) withdraw(state);
-  lease_.restart();
-}
-
-void Worker::start() {
-  const ClockSample now = sample();
-  const Grant held = grant();
-  if (held.state != GrantState::active) {
-    clock_.start(now, 0);
-    return;
-  }
-  // A worker before us published this grant and ended; backends use it. Its
-  // ceiling was acknowledged then, so it may stay; what we publish from here on
-  // will have our own acknowledgement.
-  clock_.resume(now, shared->clock_offset.load(std::memory_order_relaxed));
-  RegistryRequest request;
-  request.ask = RegistryAsk::resume;
-  request.incarnation = shared->incarnation;
-  request.node = held.node;
-  request.ceiling = held.ceiling;
-  registry_.begin(request);
-  if (registry_.poll(reply_) && reply_.outcome == RegistryOutcome::done) {
-    lease_.resume(held.ceiling);
-    reload();  // idgen.shard may have changed while there was no worker
-  } else {
-    ereport(LOG, (errmsg("idgen: the node is acquired anew: %s", reply_.message.c_str())));
-  }
-}
-
-// A pinned shard that isn't the one held is acquired; the old node's grant is
-// good until then, and is kept if the pinned one can't be had.
-void Worker::reload() {
-  if (!lease_.held() || !pinned_elsewhere()) return;
-  moving_ = true;
-  lease_.restart();
-}
-
-void Worker::ask(const Lease::Step &step, const ClockSample &sample) {
-  RegistryRequest request;
-  request.incarnation = shared->incarnation;
-  request.region = region;
-  request.issuing_tick = issuing_tick(sample.monotonic);
-  request.ticks = step.ticks;
-  if (step.ask == Lease::Ask::acquire) {
-    request.ask = RegistryAsk::acquire;
-    request.shard = shard;
-    // U5: the instance's own highest ceiling counts, whatever a record says.
-    request.issuing_tick = std::max(request.issuing_tick, grant().ceiling);
-  } else {
-    request.ask = RegistryAsk::extend;
-    request.ceiling = step.ceiling;
-  }
-  registry_.begin(request);
-}
-
-// The order is the proof's: withdraw the grant, raise the words, set the
-// offset, publish the grant.
-void Worker::publish_acquired(const RegistryReply &reply, const ClockSample &sample) {
-  if (grant().state == GrantState::active) withdraw(GrantState::acquiring);
-  const Grant fresh = {GrantState::active, 0, reply.node, reply.ceiling};
-  raise_word(shared->last, Block(issue_layout, fresh).last_below(reply.floor));
-  clock_.raise(sample.monotonic, static_cast<std::int64_t>(reply.floor) * issue_layout.tick_ns);
-  shared->clock_offset.store(clock_.offset(), std::memory_order_release);
-  set_grant(fresh);
-
-  LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  shared->info.floor = reply.floor;
-  LWLockRelease(info_lock);
-  ereport(LOG, (errmsg("idgen: holds node %u, IDs from %s on", reply.node,
-                       epoch_to_text(tick_start_us(instance_layout, reply.floor)).text),
-                reply.message.empty() ? 0 : errdetail("The registry: %s.", reply.message.c_str())));
-}
-
-void Worker::publish_extended(const RegistryReply &reply) {
-  Grant next = grant();
-  next.ceiling = std::max(next.ceiling, reply.ceiling);
-  set_grant(next);
-}
-
-void Worker::note_failure(const RegistryReply &reply) {
-  const bool news =
-      strncmp(shared->info.error, reply.message.c_str(), sizeof(shared->info.error) - 1) != 0;
-  LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  shared->info.error_at_us = unix_now_us();
-  strlcpy(shared->info.error, reply.message.c_str(), sizeof(shared->info.error));
-  strlcpy(shared->info.recorded_layout, reply.recorded_layout.c_str(),
-          sizeof(shared->info.recorded_layout));
-  LWLockRelease(info_lock);
-  if (news) ereport(LOG, (errmsg("idgen: the registry request failed: %s", reply.message.c_str())));
-}
-
-void Worker::take_reply(const ClockSample &sample) {
-  if (reply_.outcome == RegistryOutcome::done) {
-    lease_.acknowledged(reply_.ceiling);
-    if (reply_.ask == RegistryAsk::acquire) {
-      moving_ = false;
-      publish_acquired(reply_, sample);
-    } else {
-      publish_extended(reply_);
+void Worker::carry_out(const Turn &turn) {
+  for (const WordStep &step : turn.words) {
+    switch (step.kind) {
+      case WordStep::Kind::withdraw:
+      case WordStep::Kind::publish:
+        set_grant(step.value);
+        break;
+      case WordStep::Kind::raise:
+        raise_word(shared->last, step.value);
+        break;
+      case WordStep::Kind::set_back:
+        shared->last.store(step.value, std::memory_order_release);
+        break;
+      case WordStep::Kind::offset:
+        shared->clock_offset.store(static_cast<std::int64_t>(step.value),
+                                   std::memory_order_release);
+        break;
     }
-    // The refusal of a pinned node stays to be seen for as long as it is pinned.
-    if (!pinned_elsewhere()) {
-      LWLockAcquire(info_lock, LW_EXCLUSIVE);
-      shared->info.error[0] = '\0';
-      LWLockRelease(info_lock);
-    }
-    return;
+    pause_worker(step.kind);
   }
-  lease_.failed(sample.monotonic);
-  note_failure(reply_);
-  if (reply_.outcome == RegistryOutcome::failed) return;  // asked again
-  const bool only_moving = std::exchange(moving_, false) && grant().state == GrantState::active;
-  if (reply_.outcome == RegistryOutcome::layout_mismatch) {
-    refuse(GrantState::mismatch);
-  } else if (reply_.outcome == RegistryOutcome::exhausted) {
-    refuse(GrantState::exhausted);
-  } else if (reply_.outcome == RegistryOutcome::refused) {
-    // A grant that is held stays good up to its ceiling, and beyond that if
-    // only a change of nodes was refused.
-    if (only_moving) {
-      lease_.resume(grant().ceiling);
-    } else if (grant().state != GrantState::active ||
-               issuing_tick(sample.monotonic) >= grant().ceiling) {
-      refuse(GrantState::fenced);
-    }
-  }
+  save();
+  for (const ClockEvent &event : turn.events) tell(event);
+  if (turn.asks) registry_.begin(turn.ask);
 }
 
-// The offset is moved only as far as the ceiling allows: a wall clock that has
-// jumped ahead of it is followed when the next ceiling has been acknowledged.
-void Worker::publish_offset(const ClockSample &sample) {
-  if (grant().state != GrantState::active) return;
-  if (issuing_tick(sample.monotonic) >= grant().ceiling) return;
-  if (shared->clock_offset.load(std::memory_order_relaxed) != clock_.offset()) {
-    shared->clock_offset.store(clock_.offset(), std::memory_order_release);
-  }
-}
-
-void Worker::note_clock() {
-  if (shared->info.clock_state == clock_.state() && shared->info.clock_skew_ns == clock_.skew() &&
-      shared->info.pid == MyProcPid) {
-    return;
-  }
+// For the views, and for the worker that may come after this one.
+void Worker::save() {
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   shared->info.pid = MyProcPid;
-  shared->info.clock_state = clock_.state();
-  shared->info.clock_skew_ns = clock_.skew();
+  shared->info.process = proc_number();
+  shared->info.trouble = keeper_.trouble();
+  shared->info.max_error_us = kernel_.max_error_us;
+  shared->keeper = keeper_;
+  shared->has_keeper = true;
   LWLockRelease(info_lock);
+}
+
+const char *log_of(const ClockEvent &event) {
+  switch (event.kind) {
+    case ClockEventKind::started:
+      return "the clock is read";
+    case ClockEventKind::synchronized:
+      return "issuing time and the wall clock have met";
+    case ClockEventKind::holding:
+      return "the wall clock is behind; issuing time goes on slower until they meet";
+    case ClockEventKind::rollback:
+      return "the wall clock is further behind than idgen.max_clock_skew and a window explain";
+    case ClockEventKind::suspect:
+      return "the wall clock is further ahead than idgen.max_clock_skew and is not believed yet";
+    case ClockEventKind::followed:
+      return "the wall clock stepped ahead and was followed";
+    case ClockEventKind::suspended:
+      return "the machine was suspended; its clock was followed";
+    case ClockEventKind::confirmed:
+      return "the wall clock has stayed where it is for idgen.clock_confirm and was followed";
+    case ClockEventKind::accepted:
+      return "an operator accepted the wall clock; it was followed";
+    case ClockEventKind::rotated:
+      return "took another node to follow the wall clock back; the order of IDs begins anew";
+    case ClockEventKind::rotation_refused:
+      return "there is no other node to follow the wall clock back with; issuing time holds on";
+    case ClockEventKind::stopped:
+      return "issuing stops because of the clock";
+    case ClockEventKind::resumed:
+      return "the clock can be used again; issuing goes on";
+    case ClockEventKind::unsynchronized:
+      return "the kernel says that its clock is not synchronized";
+    case ClockEventKind::resynchronized:
+      return "the kernel says that its clock is synchronized again";
+  }
+  return "unknown";
+}
+
+bool is_alarming(ClockEventKind kind) {
+  return kind == ClockEventKind::rollback || kind == ClockEventKind::suspect ||
+         kind == ClockEventKind::rotated || kind == ClockEventKind::rotation_refused ||
+         kind == ClockEventKind::stopped || kind == ClockEventKind::unsynchronized;
+}
+
+// Into the ring and the log.
+void Worker::tell(const ClockEvent &event) {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  EventRing &ring = shared->events;
+  ring.events[ring.count % EventRing::kSize] = {unix_now_us(), event};
+  ++ring.count;
+  LWLockRelease(info_lock);
+  if (event.kind == ClockEventKind::started) return;
+  ereport(is_alarming(event.kind) ? WARNING : LOG,
+          (errmsg("idgen: %s", log_of(event)),
+           errdetail("Issuing time is %s %s the wall clock; the clock's state is %s.",
+                     span_text(event.skew).text, event.skew < 0 ? "behind" : "ahead of",
+                     name_of(event.state))));
+}
+
+void Worker::note_error(const char *message, const char *recorded_layout) {
+  const bool news = strncmp(shared->info.error, message, sizeof(shared->info.error) - 1) != 0;
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  shared->info.error_at_us = unix_now_us();
+  strlcpy(shared->info.error, message, sizeof(shared->info.error));
+  strlcpy(shared->info.recorded_layout, recorded_layout, sizeof(shared->info.recorded_layout));
+  LWLockRelease(info_lock);
+  if (news) ereport(LOG, (errmsg("idgen: %s", message)));
+}
+
+void Worker::clear_error() {
+  if (shared->info.error[0] == '\0') return;
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  shared->info.error[0] = '\0';
+  LWLockRelease(info_lock);
+}
+
+// What came of a request, for the log and the views.
+void Worker::note_reply() {
+  if (reply_.outcome != RegistryOutcome::done) {
+    if (reply_.ask == RegistryAsk::resume) {
+      ereport(LOG, (errmsg("idgen: the node is acquired anew: %s", reply_.message.c_str())));
+      return;
+    }
+    note_error(("the registry request failed: " + reply_.message).c_str(),
+               reply_.recorded_layout.c_str());
+    return;
+  }
+  // The refusal of a pinned node stays to be seen for as long as it is pinned.
+  if (reply_.ask != RegistryAsk::look && !keeper_.pinned_elsewhere(keeper_policy())) clear_error();
+  if (reply_.ask != RegistryAsk::acquire) return;
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  shared->info.floor = reply_.floor;
+  LWLockRelease(info_lock);
+  ereport(LOG,
+          (errmsg("idgen: holds node %u, IDs from %s on", reply_.node,
+                  epoch_to_text(tick_start_us(instance_layout, reply_.floor)).text),
+           reply_.message.empty() ? 0 : errdetail("The registry: %s.", reply_.message.c_str())));
+}
+
+// The clock breaker's reason, as the last error.
+const char *describe(ClockTrouble trouble, const Clock &clock) {
+  switch (trouble) {
+    case ClockTrouble::none:
+      return nullptr;
+    case ClockTrouble::before_epoch:
+      return psprintf("the system's clock is before the epoch of the layout, %s",
+                      epoch_to_text(instance_layout.epoch_us).text);
+    case ClockTrouble::unsynchronized:
+      return "the kernel doesn't say that its clock is synchronized, and "
+             "idgen.require_clock_sync is on";
+    case ClockTrouble::rollback:
+      return psprintf(
+          "the system's clock is %s behind issuing time, and "
+          "idgen.on_clock_rollback is \"stop\"",
+          span_text(clock.skew()).text);
+  }
+  return nullptr;
 }
 
 // Once a day, from two years before.
 void Worker::warn_of_end(std::int64_t now) {
-  if (now < next_end_warning_ || grant().state != GrantState::active) return;
+  if (now < next_end_warning_ || keeper_.grant().state != GrantState::active) return;
   const std::int64_t end_us = instance_layout.end_us();
-  if (end_us - tick_start_us(instance_layout, issuing_tick(now)) >= kEndWarningUs) return;
+  if (end_us - tick_start_us(instance_layout, keeper_.issuing_tick(now)) >= kEndWarningUs) return;
   next_end_warning_ = now + kEndWarningIntervalNs;
   ereport(WARNING,
           (errmsg("idgen: the time field of the layout ends at %s", epoch_to_text(end_us).text),
            errdetail("No ID can be issued after that.")));
 }
 
+// Commands of operators.
+void Worker::obey() {
+  const auto answer = [](Command &command, auto &&act) {
+    const std::uint64_t asked = command.asked.load(std::memory_order_acquire);
+    if (asked == command.answered.load(std::memory_order_relaxed)) return;
+    command.result.store(act(), std::memory_order_relaxed);
+    command.answered.store(asked, std::memory_order_release);
+    ConditionVariableBroadcast(&shared->grant_changed);
+  };
+  answer(shared->accept_clock, [&] {
+    Turn turn;
+    const bool accepted = keeper_.accept_clock(sample(), turn);
+    carry_out(turn);
+    return accepted;
+  });
+  answer(shared->confirm_copy, [&] { return keeper_.confirm_copy(keeper_policy()); });
+}
+
 long Worker::turn() {
-  const ClockSample now = sample();
-  if (grant().state == GrantState::active) {
-    clock_.sample(now, {ms_to_ns(max_clock_skew), ms_to_ns(clock_confirm)});
-  } else {
-    clock_.start(now, 0);  // nothing is issued by it yet: the next floor will raise it
+  fail_worker_if_told();
+  obey();
+  const KeeperPolicy policy = keeper_policy();
+  Turn turn = keeper_.turn(sample(), policy);
+  carry_out(turn);
+  while (keeper_.waiting() && registry_.poll(reply_)) {
+    turn = keeper_.answer(reply_, sample(), policy);
+    note_reply();
+    carry_out(turn);
   }
-  note_clock();
-
-  if (now.wall < 0 && !lease_.held()) {
-    // Before the epoch there is no ID that a clock could stand for.
-    RegistryReply reply;
-    reply.message = std::string("the system's clock is before the epoch of the layout, ") +
-                    epoch_to_text(instance_layout.epoch_us).text;
-    if (grant().state != GrantState::breaker) note_failure(reply);
-    refuse(GrantState::breaker);
-    return clock_interval;
+  if (keeper_.trouble() != told_trouble_) {
+    told_trouble_ = keeper_.trouble();
+    const char *why = describe(told_trouble_, keeper_.clock());
+    if (why != nullptr) note_error(why, "");
   }
-  const Lease::Step step =
-      lease_.next(now.monotonic, issuing_tick(now.monotonic), ms_to_ns(window));
-  if (step.ask != Lease::Ask::nothing) ask(step, now);
-  if (lease_.waiting() && registry_.poll(reply_)) take_reply(now);
-  if (lease_.held() && lease_.ceiling() >= issue_layout.max_ceiling() &&
-      issuing_tick(now.monotonic) >= issue_layout.max_ceiling()) {
-    refuse(GrantState::exhausted);
-  }
-  publish_offset(now);
-  warn_of_end(now.monotonic);
-
-  if (grant().state == GrantState::exhausted) return clock_interval;
-  const std::int64_t then = monotonic_ns();
-  const std::int64_t wake = lease_.wake_at(then, issuing_tick(then), ms_to_ns(window));
-  const std::int64_t until_ms = (wake - then) / 1000000;
-  std::int64_t longest = clock_interval;
-  if (clock_.state() == ClockState::holding) {
-    longest = std::min(longest, Clock::kSlewInterval / 1000000);
-  }
-  return static_cast<long>(std::clamp<std::int64_t>(
-      until_ms, std::min<std::int64_t>(kShortestSleepMs, longest), longest));
+  const std::int64_t now = monotonic_ns();
+  warn_of_end(now);
+  return std::clamp<long>(static_cast<long>((turn.wake_at - now) / 1'000'000),
+                          std::min(kShortestSleepMs, clock_interval), clock_interval);
 }
 
 void leave(int, Datum) {

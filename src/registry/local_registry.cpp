@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
+#include <memory>
+#include <random>
 #include <utility>
 
 namespace idgen {
 namespace {
 
 // How many nodes of earlier copies a record carries along.
-constexpr std::size_t kMaxFormer = 64;
+constexpr std::size_t kMaxFormer = 256;
+// And how many that were left.
+constexpr std::size_t kMaxLeft = 64;
 
 std::string boot_id() {
   char text[64] = {};
@@ -21,20 +24,51 @@ std::string boot_id() {
   return std::string(whole.substr(0, whole.find('\n')));
 }
 
-std::int64_t boottime_ns() {
-  struct timespec now {};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
 bool contains(const std::vector<std::uint32_t> &nodes, std::uint32_t node) {
   return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
 }
 
+// What a node left with; null if it is in no list.
+const LeftNode *left_as(const OwnRecord &record, std::uint32_t node) {
+  for (const LeftNode &left : record.left) {
+    if (left.node == node) return &left;
+  }
+  return nullptr;
+}
+
+// The node with this ceiling is left for the one that `record` names now. What
+// no longer fits the list raises the base instead.
+void leave(OwnRecord &record, std::uint32_t node, std::uint64_t ceiling) {
+  record.left.push_back({node, ceiling});
+  if (record.left.size() <= kMaxLeft) return;
+  const auto lowest =
+      std::min_element(record.left.begin(), record.left.end(),
+                       [](const LeftNode &a, const LeftNode &b) { return a.ceiling < b.ceiling; });
+  record.base = std::max(record.base, lowest->ceiling);
+  record.left.erase(lowest);
+}
+
+// A copy names its original's nodes as former ones, for good.
+void disown(OwnRecord &record) {
+  const auto add = [&](std::uint32_t node) {
+    if (!contains(record.former, node)) record.former.push_back(node);
+  };
+  for (const LeftNode &left : record.left) add(left.node);
+  add(record.node);
+  record.left.clear();
+  while (record.former.size() > kMaxFormer) record.former.erase(record.former.begin());
+}
+
 }  // namespace
 
-LocalRegistry::LocalRegistry(std::string directory, const Layout &layout, std::uint64_t system)
-    : file_(std::move(directory)), layout_(layout), system_(system) {}
+LocalHost LocalHost::here(std::uint64_t system) {
+  return {system, boot_id(), [random = std::make_shared<std::random_device>()](std::uint64_t n) {
+            return std::uniform_int_distribution<std::uint64_t>(0, n - 1)(*random);
+          }};
+}
+
+LocalRegistry::LocalRegistry(RecordStore &store, const Layout &layout, LocalHost host)
+    : store_(store), layout_(layout), host_(std::move(host)) {}
 
 bool LocalRegistry::poll(RegistryReply &reply) {
   if (!request_) return false;
@@ -42,6 +76,9 @@ bool LocalRegistry::poll(RegistryReply &reply) {
   reply = RegistryReply{};
   reply.ask = request.ask;
   switch (request.ask) {
+    case RegistryAsk::look:
+      look(reply);
+      break;
     case RegistryAsk::acquire:
       acquire(request, reply);
       break;
@@ -59,19 +96,19 @@ bool LocalRegistry::poll(RegistryReply &reply) {
 bool LocalRegistry::load(RegistryReply &reply, bool &found, bool &copied) {
   std::string why;
   found = copied = false;
-  switch (file_.load(record_, copied, why)) {
-    case RecordFile::Load::missing:
+  switch (store_.load(record_, copied, why)) {
+    case RecordStore::Load::missing:
       record_ = OwnRecord{};
       return true;
-    case RecordFile::Load::unreadable:
+    case RecordStore::Load::unreadable:
       reply.outcome = RegistryOutcome::failed;
       reply.message = why;
       return false;
-    case RecordFile::Load::damaged:
+    case RecordStore::Load::damaged:
       reply.outcome = RegistryOutcome::refused;
       reply.message = why;
       return false;
-    case RecordFile::Load::loaded:
+    case RecordStore::Load::loaded:
       break;
   }
   found = true;
@@ -85,65 +122,108 @@ bool LocalRegistry::load(RegistryReply &reply, bool &found, bool &copied) {
   return true;
 }
 
-// Chooses the node. A copy never takes one that the copied record names: the
-// original may be issuing with it (U8).
-bool LocalRegistry::choose(const RegistryRequest &request, bool found, bool copied, OwnRecord &next,
-                           std::string &message) {
-  if (copied) {
-    if (!contains(next.former, record_.node)) next.former.push_back(record_.node);
-    if (next.former.size() > kMaxFormer) next.former.erase(next.former.begin());
+// What a copied record says of the time is another machine's.
+void LocalRegistry::look(RegistryReply &reply) {
+  bool found = false;
+  bool copied = false;
+  if (!load(reply, found, copied)) return;
+  reply.outcome = RegistryOutcome::done;
+  reply.evidence.known = found && !copied;
+  reply.evidence.same_boot = record_.boot == host_.boot;
+  reply.evidence.boottime = record_.boottime;
+  reply.evidence.issuing = record_.issuing;
+}
+
+bool LocalRegistry::pinned(const RegistryRequest &request, OwnRecord &next, std::string &message) {
+  next.node = static_cast<std::uint32_t>(
+      (static_cast<std::uint64_t>(request.region) << layout_.shard.width) +
+      static_cast<std::uint64_t>(request.shard));
+  if (request.fresh) {
+    message = "idgen.shard pins node " + std::to_string(next.node) +
+              ", so that no other can be taken to follow the wall clock back";
+    return false;
   }
+  if (!contains(next.former, next.node)) return true;
+  if (request.confirmed) {
+    std::erase(next.former, next.node);
+    message = "the original of this copied data directory was confirmed to be gone; took its node";
+    return true;
+  }
+  message = "this data directory is a copy of one that holds node " + std::to_string(next.node) +
+            ", which idgen.shard pins here too; if that one is gone for good, say so by "
+            "snowflake_confirm_copy()";
+  return false;
+}
+
+// Any of the region at random but those that copies have held, and those that
+// were left with a ceiling above the floor; and never node 0, so that it is free
+// for IDs made by hand (snowflake_encode).
+bool LocalRegistry::drawn(const RegistryRequest &request, OwnRecord &next, std::uint64_t &choices,
+                          std::string &message) {
   const std::uint64_t first = static_cast<std::uint64_t>(request.region) << layout_.shard.width;
   const std::uint64_t shards = layout_.shard.max() + 1;
-
-  if (request.shard >= 0) {
-    next.node = static_cast<std::uint32_t>(first + static_cast<std::uint64_t>(request.shard));
-    if (contains(next.former, next.node)) {
-      message = "this data directory is a copy of one that holds node " +
-                std::to_string(next.node) + ", which idgen.shard pins here too";
-      return false;
-    }
-    return true;
-  }
-  if (found && !copied &&
-      record_.node >> layout_.shard.width == static_cast<std::uint64_t>(request.region)) {
-    next.node = record_.node;
-    return true;
-  }
-
-  // Any of the region at random but those that copies have held; and never node
-  // 0, so that it is free for IDs made by hand (snowflake_encode).
+  const std::uint64_t floor = lowest_floor(request);
   std::vector<std::uint64_t> ruled_out;
-  for (const std::uint32_t node : next.former) {
+  const auto rule_out = [&](std::uint32_t node) {
     if (node >> layout_.shard.width == static_cast<std::uint64_t>(request.region)) {
       ruled_out.push_back(node);
     }
+  };
+  if (request.fresh) rule_out(record_.node);
+  for (const std::uint32_t node : next.former) rule_out(node);
+  for (const LeftNode &left : next.left) {
+    if (left.ceiling >= floor) rule_out(left.node);
   }
   if (first == 0) ruled_out.push_back(0);
   std::sort(ruled_out.begin(), ruled_out.end());
   ruled_out.erase(std::unique(ruled_out.begin(), ruled_out.end()), ruled_out.end());
   if (ruled_out.size() >= shards) {
     message = "no node is left to draw in region " + std::to_string(request.region) + ": ";
-    message += next.former.empty()
-                   ? "it has node 0 only, which is never drawn; set idgen.region, or pin node 0 by "
-                     "idgen.shard = 0"
-                   : "copies of this data directory have held them all";
+    if (next.former.empty() && next.left.empty()) {
+      message +=
+          "it has node 0 only, which is never drawn; set idgen.region, or pin node 0 by "
+          "idgen.shard = 0";
+    } else {
+      message += "copies of this data directory, or it itself at later times, have held them all";
+    }
     return false;
   }
-  const std::uint64_t choices = shards - ruled_out.size();
-  std::uint64_t node =
-      first + std::uniform_int_distribution<std::uint64_t>(0, choices - 1)(random_);
+  choices = shards - ruled_out.size();
+  std::uint64_t node = first + host_.draw(choices);
   for (const std::uint64_t taken : ruled_out) node += node >= taken ? 1 : 0;
   next.node = static_cast<std::uint32_t>(node);
+  return true;
+}
+
+// Chooses the node. A copy never takes one that the copied record names: the
+// original may be issuing with it (U8).
+bool LocalRegistry::choose(const RegistryRequest &request, bool found, bool copied, OwnRecord &next,
+                           std::string &message) {
+  if (copied) disown(next);
+  if (request.shard >= 0) return pinned(request, next, message);
+  if (found && !copied && !request.fresh &&
+      record_.node >> layout_.shard.width == static_cast<std::uint64_t>(request.region)) {
+    return true;
+  }
+  std::uint64_t choices = 0;
+  if (!drawn(request, next, choices, message)) return false;
+  message = "took node " + std::to_string(next.node) + " at random";
   if (copied) {
     message = "this data directory is a copy of one that holds node " +
-              std::to_string(record_.node) + "; took node " + std::to_string(node) +
-              " at random, which another copy may have drawn too with a chance of 1 in " +
+              std::to_string(record_.node) + "; " + message +
+              ", which another copy may have drawn too with a chance of 1 in " +
               std::to_string(choices);
-  } else {
-    message = "took node " + std::to_string(node) + " at random";
+  } else if (request.fresh) {
+    message += ", to follow the wall clock back";
   }
   return true;
+}
+
+// Above everything that was ever promised (U5); for policy `rotate` only above
+// what was promised with the node that is taken.
+std::uint64_t LocalRegistry::lowest_floor(const RegistryRequest &request) const {
+  return request.fresh ? std::max(request.issuing_tick, record_.base)
+                       : std::max({request.issuing_tick, record_.base, record_.ceiling});
 }
 
 void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply) {
@@ -159,8 +239,14 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
     reply.outcome = RegistryOutcome::refused;
     return;
   }
-  // U5: the floor is above everything the record ever promised.
-  const std::uint64_t floor = std::max(record_.ceiling, request.issuing_tick);
+  std::uint64_t floor = lowest_floor(request);
+  if (found && next.node != record_.node) {
+    // Strictly above: a word that is set back must not be set to an ID that
+    // could have been issued (hole).
+    if (const LeftNode *left = left_as(next, next.node)) floor = std::max(floor, left->ceiling + 1);
+    std::erase_if(next.left, [&](const LeftNode &left) { return left.node == next.node; });
+    if (!copied) leave(next, record_.node, record_.ceiling);
+  }
   const std::uint64_t end = layout_.time.max();
   if (floor >= end) {
     reply.outcome = RegistryOutcome::exhausted;
@@ -204,12 +290,12 @@ void LocalRegistry::extend(const RegistryRequest &request, RegistryReply &reply)
 }
 
 bool LocalRegistry::store(const RegistryRequest &request, OwnRecord next, RegistryReply &reply) {
-  next.system = system_;
-  next.boot = boot_id();
-  next.boottime = boottime_ns();
-  next.issuing = static_cast<std::int64_t>(request.issuing_tick) * layout_.tick_us * 1000;
+  next.system = host_.system;
+  next.boot = host_.boot;
+  next.boottime = request.boottime;
+  next.issuing = request.issuing_ns;
   std::string why;
-  if (!file_.store(next, why)) {
+  if (!store_.store(next, why)) {
     reply.outcome = RegistryOutcome::failed;
     reply.message = why;
     return false;

@@ -4,8 +4,8 @@
 #ifndef IDGEN_REGISTRY_LOCAL_REGISTRY_H
 #define IDGEN_REGISTRY_LOCAL_REGISTRY_H
 
+#include <functional>
 #include <optional>
-#include <random>
 #include <string>
 
 #include "registry/own_record.h"
@@ -13,30 +13,44 @@
 
 namespace idgen {
 
+// What the registry needs to know of where it runs.
+struct LocalHost {
+  std::uint64_t system = 0;  // PostgreSQL's system identifier, kept for whoever reads the record
+  std::string boot;          // of the running kernel
+  // A random number in [0, n).
+  std::function<std::uint64_t(std::uint64_t n)> draw;
+
+  // This machine's boot id and random numbers.
+  static LocalHost here(std::uint64_t system);
+};
+
 class LocalRegistry final : public Registry {
  public:
-  // `directory`: where the record lies. `system`: PostgreSQL's system
-  // identifier, kept for whoever reads the record. The layout must be
-  // is_issuable().
-  LocalRegistry(std::string directory, const Layout &layout, std::uint64_t system);
+  // `store`: where the record is kept; it must outlive the registry. The layout
+  // must be is_issuable().
+  LocalRegistry(RecordStore &store, const Layout &layout, LocalHost host);
 
   void begin(const RegistryRequest &request) override { request_ = request; }
   bool poll(RegistryReply &reply) override;
   int descriptor() const noexcept override { return -1; }
 
  private:
+  void look(RegistryReply &reply);
   void acquire(const RegistryRequest &request, RegistryReply &reply);
   void resume(const RegistryRequest &request, RegistryReply &reply);
   void extend(const RegistryRequest &request, RegistryReply &reply);
   bool load(RegistryReply &reply, bool &found, bool &copied);
   bool choose(const RegistryRequest &request, bool found, bool copied, OwnRecord &next,
               std::string &message);
+  bool pinned(const RegistryRequest &request, OwnRecord &next, std::string &message);
+  bool drawn(const RegistryRequest &request, OwnRecord &next, std::uint64_t &choices,
+             std::string &message);
+  std::uint64_t lowest_floor(const RegistryRequest &request) const;
   bool store(const RegistryRequest &request, OwnRecord next, RegistryReply &reply);
 
-  RecordFile file_;
+  RecordStore &store_;
   Layout layout_;
-  std::uint64_t system_;
-  std::random_device random_;
+  LocalHost host_;
   std::optional<RegistryRequest> request_;
   // What was last written or read, and what is known of it. A ceiling that is
   // only read back serves as a floor, never as a ceiling (U3).

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -50,6 +51,24 @@ class LineReader {
   void parse(std::string_view text, std::string_view name, T &out, int base = 10) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, base);
     if (error != std::errc{} || end != text.data() + text.size()) fail(name);
+  }
+
+  // Items with a space between them.
+  template <typename Each>
+  void list(std::string_view name, Each &&each) {
+    std::string_view items = value(name);
+    if (items.empty()) return;
+    for (;;) {
+      const std::size_t end = items.find(' ');
+      const std::string_view item = items.substr(0, end);
+      if (item.empty()) {
+        fail(name);
+        return;
+      }
+      each(item);
+      if (end == std::string_view::npos) return;
+      items.remove_prefix(end + 1);
+    }
   }
 
   // "number birth"
@@ -182,6 +201,13 @@ std::string to_text(const OwnRecord &record) {
   line("log2_lanes", std::to_string(record.log2_lanes));
   line("ceiling", std::to_string(record.ceiling));
   line("former", former);
+  std::string left;
+  for (const LeftNode &node : record.left) {
+    if (!left.empty()) left += ' ';
+    left += std::to_string(node.node) + "@" + std::to_string(node.ceiling);
+  }
+  line("left", left);
+  line("base", std::to_string(record.base));
   line("boot", record.boot);
   line("boottime", std::to_string(record.boottime));
   line("issuing", std::to_string(record.issuing));
@@ -213,14 +239,16 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   lines.number("log2_lanes", read.log2_lanes);
   lines.number("ceiling", read.ceiling);
 
-  std::string_view former = lines.value("former");
-  while (!former.empty()) {
-    const std::size_t end = former.find(' ');
-    std::uint32_t node = 0;
-    lines.parse(former.substr(0, end), "former", node);
-    read.former.push_back(node);
-    former.remove_prefix(end == std::string_view::npos ? former.size() : end + 1);
-  }
+  lines.list("former", [&](std::string_view item) {
+    lines.parse(item, "former", read.former.emplace_back());
+  });
+  lines.list("left", [&](std::string_view item) {
+    const std::size_t at = std::min(item.find('@'), item.size() - 1);
+    LeftNode &node = read.left.emplace_back();
+    lines.parse(item.substr(0, at), "left", node.node);
+    lines.parse(item.substr(at + 1), "left", node.ceiling);
+  });
+  lines.number("base", read.base);
 
   read.boot = lines.value("boot");
   lines.number("boottime", read.boottime);
@@ -239,7 +267,7 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   return true;
 }
 
-RecordFile::Load RecordFile::load(OwnRecord &record, bool &copied, std::string &why) const {
+RecordStore::Load RecordFile::load(OwnRecord &record, bool &copied, std::string &why) const {
   const Descriptor file(open_retrying(path(), O_RDONLY));
   if (!file.ok()) {
     if (errno == ENOENT) return Load::missing;

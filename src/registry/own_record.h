@@ -13,6 +13,8 @@
 //    log2_lanes = 0
 //    ceiling = 59876543210             first tick that may not be issued
 //    former = 12 845                   nodes that copies of this record named
+//    left = 77@59876000000             nodes left for others, with their ceilings
+//    base = 0                          no node is taken below this tick
 //    boot = 01234567-89ab-cdef-0123-456789abcdef
 //    boottime = 86400000000000         CLOCK_BOOTTIME, ns, when written
 //    issuing = 59876540210000000       issuing time, ns since the epoch
@@ -47,6 +49,14 @@ struct Inode {
   friend bool operator==(const Inode &, const Inode &) noexcept = default;
 };
 
+// A node that this instance has held, and the ceiling it had then. It may be
+// taken again above that (U4).
+struct LeftNode {
+  std::uint32_t node = 0;
+  std::uint64_t ceiling = 0;
+  friend bool operator==(const LeftNode &, const LeftNode &) noexcept = default;
+};
+
 struct OwnRecord {
   std::string layout;  // canonical, as to_text() writes it
   std::string epoch;   // as epoch_to_text() writes it
@@ -59,6 +69,8 @@ struct OwnRecord {
   std::uint32_t log2_lanes = 0;
   std::uint64_t ceiling = 0;
   std::vector<std::uint32_t> former;
+  std::vector<LeftNode> left;
+  std::uint64_t base = 0;
   std::string boot;
   std::int64_t boottime = 0;
   std::int64_t issuing = 0;
@@ -70,22 +82,32 @@ struct OwnRecord {
 std::string to_text(const OwnRecord &record);
 bool from_text(std::string_view text, OwnRecord &record, std::string &why);
 
-// Where a record lies and what identifies that place.
-class RecordFile {
+// Where a record is kept.
+class RecordStore {
  public:
   enum class Load : std::uint8_t { loaded, missing, damaged, unreadable };
 
+  RecordStore() = default;
+  RecordStore(const RecordStore &) = delete;
+  RecordStore &operator=(const RecordStore &) = delete;
+  virtual ~RecordStore() = default;
+
+  // Reads the record. `copied`: this is not the place where it was written.
+  virtual Load load(OwnRecord &record, bool &copied, std::string &why) const = 0;
+  // Writes the record durably; fills in what identifies the place.
+  // False, and `why`, when it is not known to be durable.
+  virtual bool store(OwnRecord &record, std::string &why) = 0;
+};
+
+// A file. Its inode and its directory's identify the place.
+class RecordFile final : public RecordStore {
+ public:
   // `directory`: the folder of the record, made if it's missing (its parent
   // must exist).
   explicit RecordFile(std::string directory) : directory_(std::move(directory)) {}
 
-  // Reads the record. `copied`: the file or its directory is not the one that
-  // was written.
-  Load load(OwnRecord &record, bool &copied, std::string &why) const;
-
-  // Writes the record durably; fills in `file` and `directory`.
-  // False, and `why`, when it is not known to be durable.
-  bool store(OwnRecord &record, std::string &why);
+  Load load(OwnRecord &record, bool &copied, std::string &why) const override;
+  bool store(OwnRecord &record, std::string &why) override;
 
   std::string path() const { return directory_ + "/record"; }
 

@@ -21,11 +21,12 @@ CREATE TEMP VIEW operators AS
 -- Functions
 SELECT is_empty(
     $$ SELECT signature FROM functions
-       WHERE NOT internal AND provolatile <> CASE WHEN proname IN ('snowflake_nextval', 'snowflake_batch') THEN 'v' ELSE 'i' END $$,
+       WHERE NOT internal AND provolatile <> CASE WHEN proname IN ('snowflake_nextval', 'snowflake_batch', 'snowflake_accept_clock', 'snowflake_confirm_copy') THEN 'v' ELSE 'i' END $$,
     'issuing is volatile, everything else that is public is immutable');
 SELECT is_empty(
-    $$ SELECT signature FROM functions WHERE NOT internal AND proparallel <> 's' $$,
-    'everything public is parallel safe');
+    $$ SELECT signature FROM functions
+       WHERE NOT internal AND proparallel <> CASE WHEN proname IN ('snowflake_accept_clock', 'snowflake_confirm_copy') THEN 'u' ELSE 's' END $$,
+    'everything public is parallel safe, but what operates');
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE NOT internal AND prokind = 'f' AND NOT proisstrict AND pronargs > 0 $$,
     'everything public that has arguments is strict');
@@ -52,13 +53,13 @@ SELECT is_empty(
     'each accessor is there for snowflakeid and for bigint');
 SELECT is_empty(
     $$ SELECT signature FROM functions
-       WHERE internal AND proname IN ('instance', 'stats', 'configured_layout', 'layout_guard')
+       WHERE internal AND proname IN ('instance', 'clock', 'clock_events', 'stats', 'configured_layout', 'layout_guard')
          AND has_function_privilege('public', oid, 'EXECUTE') $$,
     'internals with a state are not for everybody');
 
 SELECT is_empty(
     $$ SELECT signature FROM functions
-       WHERE internal AND provolatile <> CASE WHEN proname IN ('instance', 'stats', 'configured_layout', 'layout_guard') THEN 'v' ELSE 'i' END $$,
+       WHERE internal AND provolatile <> CASE WHEN proname IN ('instance', 'clock', 'clock_events', 'stats', 'configured_layout', 'layout_guard') THEN 'v' ELSE 'i' END $$,
     'internals that look at the server are volatile, the others immutable');
 SELECT is_empty(
     $$ SELECT signature FROM functions

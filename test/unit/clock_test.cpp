@@ -1,6 +1,7 @@
 #include "core/clock.h"
 
 #include <cstdint>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -11,6 +12,7 @@ namespace {
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kSecond = 1000 * kMs;
 constexpr ClockPolicy kPolicy{};
+using Kinds = std::vector<ClockEventKind>;
 
 // A machine with both clocks, sampled by a worker.
 struct Machine {
@@ -18,15 +20,39 @@ struct Machine {
   std::int64_t wall = 90000 * kSecond;
   Clock clock;
 
-  ClockSample sample() const { return {monotonic, wall}; }
-  void start(std::int64_t floor = 0) { clock.start(sample(), floor); }
+  std::int64_t suspended = 0;
+  std::int64_t error = 0;
+  KernelSync kernel = KernelSync::synchronized;
+  ClockPolicy policy;
+  ClockEvents events;  // of the last sample
+
+  ClockSample sample() const { return {monotonic, wall, suspended, error, kernel}; }
+  void start(std::int64_t floor = 0) {
+    clock.start(sample(), {}, policy);
+    clock.raise(sample(), floor);
+  }
   void run(std::int64_t span) {
     monotonic += span;
     wall += span;
   }
+  void suspend(std::int64_t span) {
+    suspended += span;
+    wall += span;
+  }
   void tick(std::int64_t span = 100 * kMs) {
     run(span);
-    clock.sample(sample(), kPolicy);
+    events = {};
+    clock.sample(sample(), policy, events);
+  }
+  // Samples as the worker takes them.
+  void ticks(std::int64_t span) {
+    for (const std::int64_t end = monotonic + span; monotonic < end;) tick();
+  }
+  // The kinds of the last sample's events.
+  std::vector<ClockEventKind> told() const {
+    std::vector<ClockEventKind> kinds;
+    for (const ClockEvent &event : events) kinds.push_back(event.kind);
+    return kinds;
   }
   std::int64_t issuing() const { return monotonic + clock.offset(); }
 };
@@ -97,29 +123,177 @@ TEST(Clock, does_not_believe_a_wall_clock_far_ahead_until_it_has_lasted) {
   const std::int64_t from = machine.monotonic;
   EXPECT_EQ(machine.clock.state(), ClockState::suspect);
   EXPECT_EQ(machine.clock.skew(), -3600 * kSecond);
+  EXPECT_EQ(machine.told(), Kinds{ClockEventKind::suspect});
   while (machine.clock.state() == ClockState::suspect) {
-    machine.tick(kSecond);
+    machine.tick();
     ASSERT_LE(machine.monotonic - from, kPolicy.confirm);
   }
   EXPECT_EQ(machine.monotonic - from, kPolicy.confirm);
   EXPECT_EQ(machine.clock.state(), ClockState::synchronized);
   EXPECT_EQ(machine.issuing(), machine.wall);
+  EXPECT_EQ(machine.told(), Kinds{ClockEventKind::confirmed});
 }
 
-TEST(Clock, a_suspect_clock_that_jumps_again_waits_anew) {
+TEST(Clock, time_in_which_nobody_looked_confirms_nothing) {
   Machine machine;
   machine.start();
   machine.wall += 3600 * kSecond;
   machine.tick();
-  machine.tick(kPolicy.confirm - kSecond);
+  machine.tick(2 * kPolicy.confirm);
   EXPECT_EQ(machine.clock.state(), ClockState::suspect);
-  machine.wall += 3600 * kSecond;
-  machine.tick(2 * kSecond);
+  machine.ticks(kPolicy.confirm - 300 * kMs);
   EXPECT_EQ(machine.clock.state(), ClockState::suspect);
-  machine.tick(kPolicy.confirm - kSecond);
-  EXPECT_EQ(machine.clock.state(), ClockState::suspect);
-  machine.tick(kSecond);
+  machine.ticks(200 * kMs);
   EXPECT_EQ(machine.clock.state(), ClockState::synchronized);
+}
+
+TEST(Clock, a_suspect_clock_that_moves_waits_anew) {
+  Machine machine;
+  machine.start();
+  machine.wall += 3600 * kSecond;
+  machine.ticks(kPolicy.confirm);
+  EXPECT_EQ(machine.clock.state(), ClockState::suspect);
+  machine.wall += Clock::kSteady + kMs;
+  machine.tick();
+  EXPECT_EQ(machine.told(), Kinds{ClockEventKind::suspect}) << "told again";
+  machine.ticks(kPolicy.confirm - 100 * kMs);
+  EXPECT_EQ(machine.clock.state(), ClockState::suspect);
+  machine.tick();
+  EXPECT_EQ(machine.clock.state(), ClockState::synchronized);
+}
+
+TEST(Clock, an_operator_accepts_what_is_suspect_and_nothing_else) {
+  Machine machine;
+  machine.start();
+  ClockEvents events;
+  EXPECT_FALSE(machine.clock.accept(machine.sample(), events));
+  machine.wall += 3600 * kSecond;
+  machine.tick();
+  EXPECT_TRUE(machine.clock.accept(machine.sample(), events));
+  EXPECT_EQ(machine.issuing(), machine.wall);
+  EXPECT_EQ(machine.clock.state(), ClockState::synchronized);
+  EXPECT_EQ(events.begin()->kind, ClockEventKind::accepted);
+}
+
+// Skew is the level: many steps back count as one.
+TEST(Clock, steps_back_add_up_to_a_rollback) {
+  Machine machine;
+  machine.start();
+  machine.wall -= 50 * kSecond;
+  machine.tick();
+  EXPECT_EQ(machine.clock.state(), ClockState::holding);
+  EXPECT_EQ(machine.told(), Kinds{ClockEventKind::holding});
+  EXPECT_EQ(machine.events.begin()->step, -50 * kSecond);
+  machine.wall -= 13 * kSecond;  // max_skew + window, but for what was slewed
+  machine.tick();
+  EXPECT_EQ(machine.clock.state(), ClockState::holding);
+  machine.wall -= 10 * kMs;
+  machine.tick();
+  EXPECT_EQ(machine.clock.state(), ClockState::rollback);
+  EXPECT_EQ(machine.told(), Kinds{ClockEventKind::rollback});
+  machine.tick();
+  EXPECT_EQ(machine.told(), Kinds{}) << "once a change";
+}
+
+// And so do steps ahead: what one may not, many may not.
+TEST(Clock, steps_ahead_add_up_to_a_suspicion) {
+  Machine machine;
+  machine.start();
+  std::int64_t followed = 0;
+  for (int i = 0; i < 100 && machine.clock.state() == ClockState::synchronized; ++i) {
+    machine.wall += 10 * kSecond;
+    machine.tick();
+    followed += machine.clock.state() == ClockState::synchronized ? 10 * kSecond : 0;
+  }
+  EXPECT_EQ(machine.clock.state(), ClockState::suspect);
+  EXPECT_EQ(followed, kPolicy.max_skew);
+  // What was followed is forgotten in time.
+  Machine slow;
+  slow.start();
+  for (int i = 0; i < 20; ++i) {
+    slow.wall += 10 * kSecond;
+    slow.tick();
+    ASSERT_EQ(slow.clock.state(), ClockState::synchronized) << i;
+    slow.ticks(kPolicy.confirm / 6);
+  }
+}
+
+TEST(Clock, a_suspended_machine_is_followed_at_once) {
+  Machine machine;
+  machine.start();
+  machine.suspend(8 * 3600 * kSecond);
+  machine.tick();
+  EXPECT_EQ(machine.clock.state(), ClockState::synchronized);
+  EXPECT_EQ(machine.issuing(), machine.wall);
+  EXPECT_EQ(machine.told(), Kinds{ClockEventKind::suspended});
+  // A jump that the sleep doesn't explain is none the less suspect.
+  machine.suspend(60 * kSecond);
+  machine.wall += 3600 * kSecond;
+  machine.tick();
+  EXPECT_EQ(machine.clock.state(), ClockState::suspect);
+  EXPECT_EQ(machine.clock.skew(), -3600 * kSecond);
+  EXPECT_EQ(machine.told(), (Kinds{ClockEventKind::suspended, ClockEventKind::suspect}));
+  // And sleeping on doesn't make it wait anew.
+  machine.ticks(kPolicy.confirm / 2);
+  machine.suspend(3600 * kSecond);
+  machine.tick();
+  EXPECT_EQ(machine.clock.skew(), -3600 * kSecond);
+  machine.ticks(kPolicy.confirm / 2);
+  EXPECT_EQ(machine.clock.state(), ClockState::synchronized);
+}
+
+TEST(Clock, readings_that_were_torn_apart_neither_step_nor_flap) {
+  Machine machine;
+  machine.start();
+  const std::int64_t offset = machine.clock.offset();
+  for (const std::int64_t off : {40 * kMs, -40 * kMs, 30 * kMs}) {
+    machine.error = 50 * kMs;
+    machine.wall += off;
+    machine.tick();
+    EXPECT_EQ(machine.clock.offset(), offset);
+    EXPECT_EQ(machine.clock.state(), ClockState::synchronized);
+    machine.wall -= off;
+  }
+}
+
+struct Start {
+  ClockEvidence evidence;
+  KernelSync kernel;
+  std::int64_t expected_lag;  // of issuing time behind the wall clock
+  ClockState expected;
+};
+
+TEST(Clock, a_start_believes_the_wall_clock_unless_it_is_contradicted) {
+  const Machine now;
+  const std::int64_t hour = 3600 * kSecond;
+  const auto same_boot = [&](std::int64_t boot_ago, std::int64_t wall_ago) {
+    return ClockEvidence{true, true, now.monotonic - boot_ago, now.wall - wall_ago};
+  };
+  const auto other_boot = [&](std::int64_t wall_ago) {
+    return ClockEvidence{true, false, 7, now.wall - wall_ago};
+  };
+  const Start starts[] = {
+      {{}, KernelSync::unsynchronized, 0, ClockState::synchronized},
+      {same_boot(hour, hour), KernelSync::unsynchronized, 0, ClockState::synchronized},
+      {same_boot(hour, hour + 60 * kSecond), KernelSync::synchronized, 0, ClockState::synchronized},
+      {same_boot(hour, hour + 61 * kSecond), KernelSync::synchronized, 61 * kSecond,
+       ClockState::suspect},
+      {same_boot(hour, 24 * hour), KernelSync::synchronized, 23 * hour, ClockState::suspect},
+      {same_boot(hour, 0), KernelSync::synchronized, 0, ClockState::synchronized},
+      {other_boot(24 * hour), KernelSync::synchronized, 0, ClockState::synchronized},
+      {other_boot(24 * hour), KernelSync::unknown, 0, ClockState::synchronized},
+      {other_boot(24 * hour), KernelSync::unsynchronized, 24 * hour, ClockState::suspect},
+      {other_boot(60 * kSecond), KernelSync::unsynchronized, 0, ClockState::synchronized},
+      {other_boot(-hour), KernelSync::unsynchronized, 0, ClockState::synchronized},
+  };
+  for (const Start &start : starts) {
+    Machine machine;
+    machine.kernel = start.kernel;
+    machine.clock.start(machine.sample(), start.evidence, kPolicy);
+    const auto which = &start - starts;
+    EXPECT_EQ(machine.wall - machine.issuing(), start.expected_lag) << which;
+    EXPECT_EQ(machine.clock.state(), start.expected) << which;
+  }
 }
 
 TEST(Clock, a_suspect_clock_that_comes_back_was_wrong) {
@@ -133,51 +307,46 @@ TEST(Clock, a_suspect_clock_that_comes_back_was_wrong) {
   EXPECT_EQ(machine.issuing(), machine.wall);
   // And what had lasted before doesn't count when it jumps once more.
   machine.wall += 3600 * kSecond;
-  machine.tick(kPolicy.confirm);
+  machine.ticks(kPolicy.confirm);
   EXPECT_EQ(machine.clock.state(), ClockState::suspect);
-}
-
-TEST(Clock, resumes_with_the_offset_in_use) {
-  Machine machine;
-  machine.start(machine.wall + 3 * kSecond);
-  const std::int64_t offset = machine.clock.offset();
-  Clock fresh;
-  machine.run(kSecond);
-  fresh.resume(machine.sample(), offset);
-  EXPECT_EQ(fresh.offset(), offset);
-  EXPECT_EQ(fresh.skew(), 3 * kSecond);
-  EXPECT_EQ(fresh.state(), ClockState::holding);
 }
 
 TEST(Clock, is_raised_to_a_floor_and_never_lowered_by_one) {
   Machine machine;
   machine.start();
   const std::int64_t offset = machine.clock.offset();
-  machine.clock.raise(machine.monotonic, machine.issuing() - kSecond);
+  machine.clock.raise(machine.sample(), machine.issuing() - kSecond);
   EXPECT_EQ(machine.clock.offset(), offset);
   EXPECT_EQ(machine.clock.state(), ClockState::synchronized);
-  machine.clock.raise(machine.monotonic, machine.issuing() + kSecond);
+  machine.clock.raise(machine.sample(), machine.issuing() + kSecond);
   EXPECT_EQ(machine.clock.offset(), offset + kSecond);
   EXPECT_EQ(machine.clock.skew(), kSecond);
   EXPECT_EQ(machine.clock.state(), ClockState::holding);
 }
 
-RC_GTEST_PROP(Clock, issuing_time_never_steps_back_by_more_than_noise, ()) {
+RC_GTEST_PROP(Clock, issuing_time_never_steps_back_nor_runs_ahead_of_what_is_believed, ()) {
   Machine machine;
   machine.start();
   const auto steps = *rc::gen::container<std::vector<std::int64_t>>(
       rc::gen::inRange<std::int64_t>(-100 * kSecond, 100 * kSecond));
   for (const std::int64_t step : steps) {
     const std::int64_t before = machine.issuing();
+    const std::int64_t offset = machine.clock.offset();
     machine.wall += *rc::gen::element(step, step / 1000, step / 1000000, std::int64_t{0});
-    machine.tick(*rc::gen::inRange<std::int64_t>(0, 20 * kSecond));
+    const auto slept = *rc::gen::element<std::int64_t>(0, 0, 0, 5 * kSecond, 3600 * kSecond);
+    machine.suspend(slept);
+    const auto span = *rc::gen::inRange<std::int64_t>(0, 20 * kSecond);
+    machine.tick(span);
     RC_ASSERT(machine.issuing() >= before - Clock::kNoise);
+    RC_ASSERT(machine.clock.offset() <= offset + slept + kPolicy.max_skew + Clock::kNoise);
     RC_ASSERT(machine.clock.skew() == machine.issuing() - machine.wall);
-    RC_ASSERT(machine.clock.state() != ClockState::unset);
-    RC_ASSERT((machine.clock.state() == ClockState::holding) ==
-              (machine.clock.skew() > Clock::kNoise));
-    RC_ASSERT((machine.clock.state() == ClockState::suspect) ==
-              (machine.clock.skew() < -kPolicy.max_skew));
+    const ClockState state = machine.clock.state();
+    RC_ASSERT(state != ClockState::unset);
+    const std::int64_t limit = kPolicy.max_skew + kPolicy.window;
+    RC_ASSERT((state == ClockState::rollback) == (machine.clock.skew() > limit));
+    RC_ASSERT((state == ClockState::holding) ==
+              (machine.clock.skew() > Clock::kNoise && machine.clock.skew() <= limit));
+    RC_ASSERT(state != ClockState::suspect || machine.clock.skew() < -Clock::kNoise);
   }
 }
 
@@ -190,7 +359,7 @@ TEST(Clock, a_late_sample_does_not_step_issuing_time_back) {
   machine.tick();
   machine.run(10 * kSecond);
   const std::int64_t seen_by_backends = machine.issuing();
-  machine.clock.sample(machine.sample(), kPolicy);
+  machine.clock.sample(machine.sample(), kPolicy, machine.events);
   EXPECT_GE(machine.issuing(), seen_by_backends - 10 * kMs)
       << "further back than callers may lead (max_lead, 10 ms): they all wait";
 }

@@ -2,12 +2,15 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <memory>
 #include <set>
 #include <string>
 
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 namespace idgen {
 namespace {
@@ -29,8 +32,18 @@ class LocalRegistryTest : public testing::Test {
   static Layout layout(std::string_view text = kDefaultLayout) {
     return parse_layout(text, parse_epoch(kDefaultEpoch).unix_us).layout;
   }
-  LocalRegistry open(const char *name = "data", std::string_view text = kDefaultLayout) const {
-    return {directory(name), layout(text), kSystem};
+  // A registry and the file it keeps.
+  struct Opened {
+    Opened(const std::string &path, const Layout &layout)
+        : file(path), registry(file, layout, LocalHost::here(kSystem)) {}
+    RecordFile file;
+    LocalRegistry registry;
+  };
+  Opened open(const char *name = "data", std::string_view text = kDefaultLayout) const {
+    return {directory(name), layout(text)};
+  }
+  static RegistryReply ask(Opened &opened, const RegistryRequest &request) {
+    return ask(opened.registry, request);
   }
   static RegistryReply ask(LocalRegistry &registry, const RegistryRequest &request) {
     RegistryReply reply;
@@ -64,12 +77,12 @@ TEST_F(LocalRegistryTest, a_first_start_draws_a_node_but_never_0) {
   std::set<std::uint32_t> nodes;
   for (int i = 0; i < 30; ++i) {
     fs::remove_all(directory());
-    LocalRegistry registry = open("data", "time:41 shard:1 sequence:12");
+    Opened registry = open("data", "time:41 shard:1 sequence:12");
     const RegistryReply reply = ask(registry, acquire(1, 5000));
     ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
     EXPECT_EQ(reply.node, 1u);
     fs::remove_all(directory());
-    LocalRegistry wide = open();
+    Opened wide = open();
     nodes.insert(ask(wide, acquire(1, 5000)).node);
   }
   EXPECT_GT(nodes.size(), 10u);
@@ -77,13 +90,13 @@ TEST_F(LocalRegistryTest, a_first_start_draws_a_node_but_never_0) {
 }
 
 TEST_F(LocalRegistryTest, the_floor_is_above_all_that_was_ever_promised) {
-  LocalRegistry first = open();
+  Opened first = open();
   const RegistryReply one = ask(first, acquire(1, 5000));
   EXPECT_EQ(one.floor, 5000u);
   EXPECT_EQ(one.ceiling, 5200u);
   EXPECT_EQ(ask(first, extend(1, 9000)).ceiling, 9000u);
   // After a restart the clock may be behind.
-  LocalRegistry second = open();
+  Opened second = open();
   const RegistryReply two = ask(second, acquire(2, 4000));
   EXPECT_EQ(two.node, one.node);
   EXPECT_EQ(two.floor, 9000u);
@@ -91,30 +104,30 @@ TEST_F(LocalRegistryTest, the_floor_is_above_all_that_was_ever_promised) {
 }
 
 TEST_F(LocalRegistryTest, a_ceiling_never_goes_down) {
-  LocalRegistry registry = open();
+  Opened registry = open();
   ask(registry, acquire(1, 5000));
   ask(registry, extend(1, 9000));
   EXPECT_EQ(ask(registry, extend(1, 6000)).ceiling, 9000u);
-  LocalRegistry again = open();
+  Opened again = open();
   EXPECT_EQ(ask(again, acquire(2, 0)).floor, 9000u);
 }
 
 TEST_F(LocalRegistryTest, extends_only_what_this_incarnation_holds) {
-  LocalRegistry registry = open();
+  Opened registry = open();
   EXPECT_EQ(ask(registry, extend(1, 9000)).outcome, RegistryOutcome::refused);
   ask(registry, acquire(1, 5000));
   EXPECT_EQ(ask(registry, extend(2, 9000)).outcome, RegistryOutcome::refused);
 }
 
 TEST_F(LocalRegistryTest, resumes_only_its_own_node_and_no_further_than_published) {
-  LocalRegistry first = open();
+  Opened first = open();
   const RegistryReply held = ask(first, acquire(1, 5000));
   RegistryRequest resume;
   resume.ask = RegistryAsk::resume;
   resume.incarnation.words = {1, 0};
   resume.node = held.node;
   resume.ceiling = held.ceiling - 50;
-  LocalRegistry worker = open();
+  Opened worker = open();
   const RegistryReply reply = ask(worker, resume);
   EXPECT_EQ(reply.outcome, RegistryOutcome::done);
   EXPECT_EQ(reply.ceiling, held.ceiling - 50) << "U3: what was read back is no ceiling";
@@ -125,7 +138,7 @@ TEST_F(LocalRegistryTest, resumes_only_its_own_node_and_no_further_than_publishe
     if (what == 0) wrong.incarnation.words = {2, 0};
     if (what == 1) wrong.node = held.node + 1;
     if (what == 2) wrong.ceiling = 20000;
-    LocalRegistry other = open();
+    Opened other = open();
     EXPECT_EQ(ask(other, wrong).outcome, RegistryOutcome::refused) << what;
   }
 }
@@ -133,12 +146,12 @@ TEST_F(LocalRegistryTest, resumes_only_its_own_node_and_no_further_than_publishe
 TEST_F(LocalRegistryTest, a_copy_takes_another_node_and_no_copys_copy_returns) {
   std::set<std::uint32_t> used;
   std::string from = "data";
-  LocalRegistry original = open();
+  Opened original = open();
   used.insert(ask(original, acquire(1, 5000)).node);
   for (int i = 0; i < 20; ++i) {
     const std::string to = "copy" + std::to_string(i);
     fs::copy(directory(from.c_str()), directory(to.c_str()));
-    LocalRegistry copy = open(to.c_str());
+    Opened copy = open(to.c_str());
     const RegistryReply reply = ask(copy, acquire(100 + static_cast<std::uint64_t>(i), 5000));
     ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
     EXPECT_TRUE(used.insert(reply.node).second) << "node " << reply.node << " again";
@@ -150,18 +163,18 @@ TEST_F(LocalRegistryTest, a_copy_takes_another_node_and_no_copys_copy_returns) {
 // A copied record is a floor as any other: the copy goes on behind what the
 // original had promised when it was taken.
 TEST_F(LocalRegistryTest, a_copy_starts_at_the_ceiling_it_was_copied_with) {
-  LocalRegistry original = open();
+  Opened original = open();
   ask(original, acquire(1, 5000));
   ask(original, extend(1, 9000));
   fs::copy(directory(), directory("copy"));
-  LocalRegistry copy = open("copy");
+  Opened copy = open("copy");
   const RegistryReply reply = ask(copy, acquire(2, 5000));
   EXPECT_EQ(reply.floor, 9000u);
   EXPECT_EQ(reply.ceiling, 9200u);
 }
 
 TEST_F(LocalRegistryTest, a_copy_is_not_resumed) {
-  LocalRegistry original = open();
+  Opened original = open();
   const RegistryReply held = ask(original, acquire(1, 5000));
   fs::copy(directory(), directory("copy"));
   RegistryRequest resume;
@@ -169,24 +182,24 @@ TEST_F(LocalRegistryTest, a_copy_is_not_resumed) {
   resume.incarnation.words = {1, 0};
   resume.node = held.node;
   resume.ceiling = held.ceiling;
-  LocalRegistry copy = open("copy");
+  Opened copy = open("copy");
   EXPECT_EQ(ask(copy, resume).outcome, RegistryOutcome::refused);
 }
 
 TEST_F(LocalRegistryTest, a_node_is_drawn_in_the_region_asked_for) {
   RegistryRequest request = acquire(1, 5000);
   request.region = 5;
-  LocalRegistry registry = open();
+  Opened registry = open();
   const std::uint32_t node = ask(registry, request).node;
   EXPECT_EQ(node >> 7, 5u);
-  LocalRegistry same = open();
+  Opened same = open();
   EXPECT_EQ(ask(same, request).node, node);
   // A node of another region than the one that is now configured is given up.
   request.region = 2;
-  LocalRegistry moved = open();
+  Opened moved = open();
   EXPECT_EQ(ask(moved, request).node >> 7, 2u);
   request.shard = 11;
-  LocalRegistry pinned = open();
+  Opened pinned = open();
   EXPECT_EQ(ask(pinned, request).node, 2u << 7 | 11u);
 }
 
@@ -196,12 +209,12 @@ TEST_F(LocalRegistryTest, copies_draw_every_node_that_is_left) {
   for (int i = 0; i < 300; ++i) {
     fs::remove_all(root_);
     fs::create_directories(root_);
-    LocalRegistry original = open("data", "time:41 shard:2 sequence:12");
+    Opened original = open("data", "time:41 shard:2 sequence:12");
     RegistryRequest pinned = acquire(1, 5000);
     pinned.shard = 2;
     ask(original, pinned);
     fs::copy(directory(), directory("copy"));
-    LocalRegistry copy = open("copy", "time:41 shard:2 sequence:12");
+    Opened copy = open("copy", "time:41 shard:2 sequence:12");
     const RegistryReply reply = ask(copy, acquire(2, 5000));
     drawn.insert(reply.node);
     EXPECT_NE(reply.message.find("1 in 2"), std::string::npos) << reply.message;
@@ -210,32 +223,184 @@ TEST_F(LocalRegistryTest, copies_draw_every_node_that_is_left) {
 }
 
 TEST_F(LocalRegistryTest, a_copy_keeps_its_node_at_the_next_start) {
-  LocalRegistry original = open();
+  Opened original = open();
   ask(original, acquire(1, 5000));
   fs::copy(directory(), directory("copy"));
-  LocalRegistry copy = open("copy");
+  Opened copy = open("copy");
   const RegistryReply first = ask(copy, acquire(2, 5000));
-  LocalRegistry again = open("copy");
+  Opened again = open("copy");
   EXPECT_EQ(ask(again, acquire(3, 5000)).node, first.node);
 }
 
 TEST_F(LocalRegistryTest, a_copy_refuses_the_node_of_its_original_even_when_pinned) {
-  LocalRegistry original = open();
+  Opened original = open();
   const std::uint32_t node = ask(original, acquire(1, 5000)).node;
   fs::copy(directory(), directory("copy"));
   RegistryRequest pinned = acquire(2, 5000);
   pinned.shard = node;
-  LocalRegistry copy = open("copy");
+  Opened copy = open("copy");
   EXPECT_EQ(ask(copy, pinned).outcome, RegistryOutcome::refused);
   // And later too, after it has had a node of its own for a while.
-  LocalRegistry free = open("copy");
+  Opened free = open("copy");
   ASSERT_EQ(ask(free, acquire(3, 5000)).outcome, RegistryOutcome::done);
-  LocalRegistry later = open("copy");
+  Opened later = open("copy");
   EXPECT_EQ(ask(later, pinned).outcome, RegistryOutcome::refused);
 }
 
+// The confirmation is for this directory: it is kept, and no copy inherits it.
+TEST_F(LocalRegistryTest, a_confirmed_copy_takes_the_pinned_node_for_good) {
+  Opened original = open();
+  const std::uint32_t node = ask(original, acquire(1, 5000)).node;
+  fs::copy(directory(), directory("copy"));
+  RegistryRequest pinned = acquire(2, 5000);
+  pinned.shard = node;
+  {
+    Opened copy = open("copy");
+    const RegistryReply refused = ask(copy, pinned);
+    EXPECT_EQ(refused.outcome, RegistryOutcome::refused);
+    EXPECT_NE(refused.message.find("snowflake_confirm_copy()"), std::string::npos);
+    pinned.confirmed = true;
+    const RegistryReply reply = ask(copy, pinned);
+    ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+    EXPECT_EQ(reply.node, node);
+    EXPECT_GE(reply.floor, 5200u) << "above the copied ceiling";
+  }
+  pinned.confirmed = false;
+  pinned.incarnation.words = {3, 0};
+  Opened again = open("copy");
+  EXPECT_EQ(ask(again, pinned).outcome, RegistryOutcome::done);
+  fs::copy(directory("copy"), directory("copy2"));
+  Opened second = open("copy2");
+  EXPECT_EQ(ask(second, pinned).outcome, RegistryOutcome::refused);
+}
+
+TEST_F(LocalRegistryTest, says_what_an_earlier_run_left_of_the_time) {
+  const auto look = [](Opened &opened) {
+    RegistryRequest request;
+    request.ask = RegistryAsk::look;
+    return ask(opened, request);
+  };
+  Opened registry = open();
+  EXPECT_EQ(look(registry).outcome, RegistryOutcome::done);
+  EXPECT_FALSE(look(registry).evidence.known);
+  EXPECT_FALSE(fs::exists(directory() + "/record")) << "looking changes nothing";
+  RegistryRequest request = acquire(1, 5000);
+  request.boottime = 111;
+  request.issuing_ns = 222;
+  ask(registry, request);
+  Opened later = open();
+  EXPECT_EQ(look(later).evidence, (ClockEvidence{true, true, 111, 222}));
+  fs::copy(directory(), directory("copy"));
+  Opened copy = open("copy");
+  EXPECT_FALSE(look(copy).evidence.known) << "another machine's time";
+  RecordFile file(directory());
+  LocalHost rebooted = LocalHost::here(kSystem);
+  rebooted.boot = "another";
+  LocalRegistry after(file, layout(), rebooted);
+  request.ask = RegistryAsk::look;
+  EXPECT_EQ(ask(after, request).evidence, (ClockEvidence{true, false, 111, 222}));
+}
+
+// Policy `rotate`.
+TEST_F(LocalRegistryTest, a_fresh_node_starts_at_the_time_asked_for_and_the_old_one_is_remembered) {
+  Opened registry = open();
+  const std::uint32_t old = ask(registry, acquire(1, 50000)).node;
+  ask(registry, extend(1, 59000));
+  RegistryRequest request = acquire(1, 5000);
+  request.fresh = true;
+  const RegistryReply fresh = ask(registry, request);
+  ASSERT_EQ(fresh.outcome, RegistryOutcome::done) << fresh.message;
+  EXPECT_NE(fresh.node, old);
+  EXPECT_EQ(fresh.floor, 5000u);
+  EXPECT_EQ(fresh.ceiling, 5200u);
+  // It is taken again strictly above its ceiling only: the word must not be set
+  // back to an ID that could have been issued.
+  RegistryRequest pinned = acquire(1, 6000);
+  pinned.shard = old;
+  const RegistryReply back = ask(registry, pinned);
+  EXPECT_EQ(back.node, old);
+  EXPECT_EQ(back.floor, 59001u);
+  // A copy names them all.
+  fs::copy(directory(), directory("copy"));
+  Opened copy = open("copy");
+  for (const std::uint32_t node : {old, fresh.node}) {
+    RegistryRequest taken = acquire(2, 90000);
+    taken.shard = node;
+    EXPECT_EQ(ask(copy, taken).outcome, RegistryOutcome::refused) << node;
+  }
+}
+
+TEST_F(LocalRegistryTest, a_pinned_node_is_not_rotated) {
+  Opened registry = open();
+  RegistryRequest request = acquire(1, 50000);
+  request.shard = 5;
+  ask(registry, request);
+  request.fresh = true;
+  EXPECT_EQ(ask(registry, request).outcome, RegistryOutcome::refused);
+  request.fresh = false;
+  EXPECT_EQ(ask(registry, request).outcome, RegistryOutcome::done) << "it is still held";
+}
+
+TEST_F(LocalRegistryTest, rotation_ends_when_every_node_was_held_at_later_times) {
+  Opened registry = open("data", "time:41 shard:2 sequence:12");
+  ask(registry, acquire(1, 90000));
+  RegistryRequest request = acquire(1, 0);
+  request.fresh = true;
+  std::set<std::uint32_t> nodes;
+  for (std::uint64_t tick = 80000; tick >= 70000; tick -= 10000) {
+    request.issuing_tick = tick;
+    const RegistryReply reply = ask(registry, request);
+    ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+    nodes.insert(reply.node);
+  }
+  EXPECT_EQ(nodes.size(), 2u);
+  request.issuing_tick = 60000;
+  EXPECT_EQ(ask(registry, request).outcome, RegistryOutcome::refused);
+  // Above what they were left with, they may be had again.
+  request.issuing_tick = 100000;
+  const RegistryReply again = ask(registry, request);
+  EXPECT_EQ(again.outcome, RegistryOutcome::done) << again.message;
+}
+
+// U4, for each node, whatever is asked: nobody is given a window that he or
+// somebody else of this directory was given before.
+RC_GTEST_FIXTURE_PROP(LocalRegistryTest, windows_of_a_node_never_overlap, ()) {
+  fs::remove_all(root_);
+  fs::create_directories(root_);
+  // So few and so many that the list of nodes left overflows.
+  auto opened = std::make_unique<Opened>(directory(), layout("time:41 shard:8 sequence:12"));
+  std::map<std::uint32_t, std::uint64_t> highest;
+  std::uint64_t incarnation = 1;
+  std::uint64_t ceiling = 0;
+  std::uint32_t current = 0;
+  bool held = false;
+  const auto steps = *rc::gen::inRange(1, 150);
+  for (int i = 0; i < steps; ++i) {
+    const auto what = *rc::gen::inRange(0, 8);
+    if (what == 0) {
+      opened = std::make_unique<Opened>(directory(), layout("time:41 shard:8 sequence:12"));
+      ++incarnation;
+      held = false;
+    }
+    if (what == 1 && held) {
+      ceiling = ask(*opened, extend(incarnation, ceiling + 100)).ceiling;
+      highest[current] = ceiling;
+      continue;
+    }
+    RegistryRequest request = acquire(incarnation, *rc::gen::inRange<std::uint64_t>(1, 100000));
+    request.fresh = held && what > 3;
+    if (what == 2) request.shard = *rc::gen::inRange(0, 256);
+    const RegistryReply reply = ask(*opened, request);
+    if (reply.outcome != RegistryOutcome::done) continue;
+    RC_ASSERT(reply.floor >= highest[reply.node]);
+    highest[reply.node] = ceiling = reply.ceiling;
+    current = reply.node;
+    held = true;
+  }
+}
+
 TEST_F(LocalRegistryTest, a_region_that_has_node_0_only_says_what_to_set) {
-  LocalRegistry registry = open("data", "time:41 region:10 sequence:12");
+  Opened registry = open("data", "time:41 region:10 sequence:12");
   const RegistryReply reply = ask(registry, acquire(1, 5000));
   EXPECT_EQ(reply.outcome, RegistryOutcome::refused);
   EXPECT_NE(reply.message.find("set idgen.region"), std::string::npos) << reply.message;
@@ -245,36 +410,35 @@ TEST_F(LocalRegistryTest, a_region_that_has_node_0_only_says_what_to_set) {
 }
 
 TEST_F(LocalRegistryTest, another_layout_is_refused) {
-  LocalRegistry registry = open();
+  Opened registry = open();
   ask(registry, acquire(1, 5000));
-  LocalRegistry other = open("data", "time:41 shard:10 sequence:12");
+  Opened other = open("data", "time:41 shard:10 sequence:12");
   const RegistryReply reply = ask(other, acquire(2, 5000));
   EXPECT_EQ(reply.outcome, RegistryOutcome::layout_mismatch);
   EXPECT_NE(reply.recorded_layout.find(kDefaultLayout), std::string::npos);
 }
 
 TEST_F(LocalRegistryTest, another_epoch_is_another_layout) {
-  LocalRegistry registry = open();
+  Opened registry = open();
   ask(registry, acquire(1, 5000));
-  LocalRegistry other(
-      directory(), parse_layout(kDefaultLayout, parse_epoch("2024-01-01").unix_us).layout, kSystem);
+  Opened other(directory(), parse_layout(kDefaultLayout, parse_epoch("2024-01-01").unix_us).layout);
   const RegistryReply reply = ask(other, acquire(2, 5000));
   EXPECT_EQ(reply.outcome, RegistryOutcome::layout_mismatch);
   EXPECT_NE(reply.recorded_layout.find(kDefaultEpoch), std::string::npos);
 }
 
 TEST_F(LocalRegistryTest, a_damaged_record_is_refused_not_replaced) {
-  LocalRegistry registry = open();
+  Opened registry = open();
   ask(registry, acquire(1, 5000));
   std::ofstream(directory() + "/record", std::ios::app) << "x";
-  LocalRegistry other = open();
+  Opened other = open();
   EXPECT_EQ(ask(other, acquire(2, 5000)).outcome, RegistryOutcome::refused);
 }
 
 TEST_F(LocalRegistryTest, the_end_of_the_time_field_is_refused_not_wrapped) {
-  LocalRegistry registry = open("data", "time:13 shard:4 sequence:12");
+  Opened registry = open("data", "time:13 shard:4 sequence:12");
   EXPECT_EQ(ask(registry, acquire(1, 8000)).ceiling, 8191u);
-  LocalRegistry again = open("data", "time:13 shard:4 sequence:12");
+  Opened again = open("data", "time:13 shard:4 sequence:12");
   EXPECT_EQ(ask(again, acquire(2, 8000)).outcome, RegistryOutcome::exhausted);
 }
 

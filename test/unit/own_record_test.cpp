@@ -1,5 +1,7 @@
 #include "registry/own_record.h"
 
+#include <zlib.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -46,6 +48,8 @@ OwnRecord sample() {
   record.node = 397;
   record.ceiling = 59876543210u;
   record.former = {12, 845};
+  record.left = {{77, 59876000000}, {78, 1}};
+  record.base = 4711;
   record.boot = "01234567-89ab-cdef-0123-456789abcdef";
   record.boottime = 86400000000000;
   record.issuing = 59876540210000000;
@@ -71,6 +75,10 @@ RC_GTEST_PROP(OwnRecord, gives_back_what_was_written, ()) {
   record.log2_lanes = *rc::gen::arbitrary<std::uint32_t>();
   record.ceiling = *rc::gen::arbitrary<std::uint64_t>();
   record.former = *rc::gen::arbitrary<std::vector<std::uint32_t>>();
+  for (const std::uint64_t ceiling : *rc::gen::arbitrary<std::vector<std::uint64_t>>()) {
+    record.left.push_back({*rc::gen::arbitrary<std::uint32_t>(), ceiling});
+  }
+  record.base = *rc::gen::arbitrary<std::uint64_t>();
   record.boottime = *rc::gen::arbitrary<std::int64_t>();
   record.issuing = *rc::gen::arbitrary<std::int64_t>();
   OwnRecord again;
@@ -93,6 +101,45 @@ TEST(OwnRecord, every_changed_or_missing_byte_shows) {
     EXPECT_FALSE(reads(text.substr(0, i))) << "cut at " << i;
     EXPECT_FALSE(reads(std::string(text).erase(i, 1))) << "byte " << i << " missing";
   }
+}
+
+// With a checksum that is right: the lines themselves are judged.
+TEST(OwnRecord, malformed_lists_are_refused) {
+  const auto with = [](const std::string &line, const std::string &value) {
+    std::string text = to_text(sample());
+    const std::size_t at = text.find(line + " = ") + line.size() + 3;
+    text.replace(at, text.find('\n', at) - at, value);
+    text.resize(text.find("checksum"));
+    char sum[32];
+    std::snprintf(
+        sum, sizeof(sum), "checksum = %08lx\n",
+        crc32(0, reinterpret_cast<const Bytef *>(text.data()), static_cast<uInt>(text.size())));
+    return text + sum;
+  };
+  EXPECT_TRUE(reads(with("left", "")));
+  EXPECT_TRUE(reads(with("left", "5@7")));
+  EXPECT_TRUE(reads(with("left", "5@7 6@8")));
+  EXPECT_TRUE(reads(with("former", "5 6")));
+  for (const char *bad :
+       {"5", "5@", "@7", "@", "5@7@9", "5@7 ", " 5@7", "5@7  6@8", "a@7", "5@-7"}) {
+    EXPECT_FALSE(reads(with("left", bad))) << bad;
+  }
+  for (const char *bad : {"5 ", " 5", "5  6", "a", "5@6", "-5"}) {
+    EXPECT_FALSE(reads(with("former", bad))) << bad;
+  }
+  EXPECT_FALSE(reads(with("base", "")));
+}
+
+TEST_F(OwnRecordFile, the_longest_record_there_can_be_fits) {
+  OwnRecord record = sample();
+  record.former.assign(256, 0x7fffffff);
+  record.left.assign(64, {0x7fffffff, UINT64_MAX >> 1});
+  RecordFile file(directory());
+  ASSERT_TRUE(file.store(record, why_)) << why_;
+  OwnRecord again;
+  bool copied = false;
+  EXPECT_EQ(file.load(again, copied, why_), RecordFile::Load::loaded) << why_;
+  EXPECT_EQ(again, record);
 }
 
 TEST(OwnRecord, nothing_may_follow_or_come_twice) {

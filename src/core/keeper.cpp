@@ -1,0 +1,309 @@
+#include "core/keeper.h"
+
+#include <algorithm>
+
+namespace idgen {
+
+void Keeper::withdraw(Turn &turn, GrantState state) noexcept {
+  grant_.state = state;
+  turn.words.add(WordStep::Kind::withdraw, pack(layout_, grant_));
+}
+
+void Keeper::publish(Turn &turn, const Grant &grant) noexcept {
+  grant_ = grant;
+  turn.words.add(WordStep::Kind::publish, pack(layout_, grant_));
+}
+
+// Issuing stops until something outside changes.
+void Keeper::refuse(Turn &turn, GrantState state) noexcept {
+  if (grant_.state != state) withdraw(turn, state);
+  lease_.restart();
+}
+
+void Keeper::resume(const Grant &grant, std::int64_t offset) noexcept {
+  grant_ = grant;
+  published_offset_ = offset;
+  move_ = Move::none;
+  lease_.forget_request();
+  lease_.restart();
+  if (grant.state != GrantState::active) return;
+  // Its ceiling was acknowledged before it was published, so it may stay; what
+  // is published from here on will have an acknowledgement of its own.
+  clock_.resume(offset);
+  highest_ = std::max(highest_, grant.ceiling);
+  has_held_ = true;
+  resuming_ = true;
+}
+
+void Keeper::reload(const KeeperPolicy &policy) noexcept {
+  rotation_refused_ = false;
+  if (!lease_.held() || !pinned_elsewhere(policy)) return;
+  move_ = Move::pinned;
+  lease_.restart();
+}
+
+bool Keeper::accept_clock(const ClockSample &sample, Turn &turn) noexcept {
+  return clock_.accept(sample, turn.events);
+}
+
+bool Keeper::confirm_copy(const KeeperPolicy &policy) noexcept {
+  if (lease_.held() && !pinned_elsewhere(policy)) return false;
+  confirmed_ = true;
+  lease_.retry_at_once();
+  reload(policy);
+  return true;
+}
+
+ClockTrouble Keeper::trouble_with(const ClockSample &sample,
+                                  const KeeperPolicy &policy) const noexcept {
+  if (sample.wall < 0 && !has_held_) return ClockTrouble::before_epoch;
+  if (policy.require_sync && sample.kernel != KernelSync::synchronized) {
+    return ClockTrouble::unsynchronized;
+  }
+  if (policy.on_rollback == OnRollback::stop && clock_.state() == ClockState::rollback) {
+    return ClockTrouble::rollback;
+  }
+  return ClockTrouble::none;
+}
+
+// The clock breaker: true while nothing may be issued because of the clock.
+bool Keeper::breaker(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) noexcept {
+  trouble_ = trouble_with(sample, policy);
+  if (trouble_ != ClockTrouble::none) {
+    if (grant_.state != GrantState::breaker) {
+      refuse(turn, GrantState::breaker);
+      turn.events.add(clock_.event(ClockEventKind::stopped));
+    }
+    return true;
+  }
+  if (grant_.state == GrantState::breaker) {
+    withdraw(turn, GrantState::acquiring);  // callers wait for the node
+    turn.events.add(clock_.event(ClockEventKind::resumed));
+  }
+  return false;
+}
+
+void Keeper::note_kernel(Turn &turn, const ClockSample &sample) noexcept {
+  if (sample.kernel == kernel_) return;
+  if (sample.kernel == KernelSync::unsynchronized) {
+    turn.events.add(clock_.event(ClockEventKind::unsynchronized));
+  } else if (kernel_ == KernelSync::unsynchronized) {
+    turn.events.add(clock_.event(ClockEventKind::resynchronized));
+  }
+  kernel_ = sample.kernel;
+}
+
+// Policy `rotate`: a rollback is answered by a fresh node, which can follow the
+// wall clock. The old one stays until that is held.
+void Keeper::rotate_if_due(const ClockSample &sample, const KeeperPolicy &policy) noexcept {
+  const bool due = policy.on_rollback == OnRollback::rotate &&
+                   clock_.state() == ClockState::rollback && sample.wall >= 0;
+  if (clock_.state() != ClockState::rollback) rotation_refused_ = false;
+  if (lease_.waiting()) return;
+  if (due && !rotation_refused_ && lease_.held()) {
+    move_ = Move::rotate;
+    lease_.restart();
+  } else if (!due && move_ == Move::rotate) {
+    move_ = Move::none;
+    if (grant_.state == GrantState::active) lease_.resume(grant_.ceiling);
+  }
+}
+
+void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
+                 const KeeperPolicy &policy) noexcept {
+  turn.asks = true;
+  RegistryRequest &request = turn.ask;
+  request.incarnation = incarnation_;
+  request.region = policy.region;
+  request.issuing_ns = sample.monotonic + clock_.offset();
+  request.boottime = sample.monotonic + sample.suspended;
+  request.issuing_tick = issuing_tick(sample.monotonic);
+  request.ticks = step.ticks;
+  if (step.ask == Lease::Ask::extend) {
+    request.ask = RegistryAsk::extend;
+    request.ceiling = step.ceiling;
+  } else if (resuming_) {
+    request.ask = RegistryAsk::resume;
+    request.node = grant_.node;
+    request.ceiling = grant_.ceiling;
+  } else if (!looked_ && !has_held_) {
+    request.ask = RegistryAsk::look;
+  } else {
+    request.ask = RegistryAsk::acquire;
+    request.shard = policy.shard;
+    request.confirmed = confirmed_;
+    if (move_ == Move::rotate) {
+      request.fresh = true;
+      request.issuing_tick = layout_.tick_of(sample.wall);
+      request.issuing_ns = sample.wall;
+    } else {
+      // U5: the instance's own highest ceiling counts, whatever a record says.
+      request.issuing_tick = std::max(request.issuing_tick, highest_);
+    }
+    // The original may have issued up to a window ahead of its clock.
+    if (confirmed_) request.issuing_tick += layout_.ticks_covering(policy.window);
+  }
+}
+
+Turn Keeper::turn(const ClockSample &sample, const KeeperPolicy &policy) noexcept {
+  Turn turn;
+  if (has_held_) {
+    clock_.sample(sample, policy.clock(), turn.events);
+  } else {
+    // Nothing was issued by it yet: the next floor will raise it.
+    const ClockState before = clock_.state();
+    clock_.start(sample, evidence_, policy.clock());
+    if (before == ClockState::unset) {
+      turn.events.add(clock_.event(ClockEventKind::started));
+    } else if (clock_.state() == ClockState::suspect && before != ClockState::suspect) {
+      turn.events.add(clock_.event(ClockEventKind::suspect));
+    }
+  }
+  note_kernel(turn, sample);
+  if (breaker(turn, sample, policy)) {
+    turn.wake_at = sample.monotonic + policy.interval;
+    return turn;
+  }
+  rotate_if_due(sample, policy);
+  const Lease::Step step =
+      lease_.next(sample.monotonic, issuing_tick(sample.monotonic), policy.lease());
+  if (step.ask != Lease::Ask::nothing) ask(turn, step, sample, policy);
+  if (lease_.held() && lease_.ceiling() >= layout_.max_ceiling() &&
+      issuing_tick(sample.monotonic) >= layout_.max_ceiling()) {
+    refuse(turn, GrantState::exhausted);
+  }
+  publish_offset(turn, sample);
+  set_wake(turn, sample, policy);
+  return turn;
+}
+
+// The offset is moved only as far as the ceiling allows: a wall clock that has
+// jumped ahead of it is followed when the next ceiling has been acknowledged.
+void Keeper::publish_offset(Turn &turn, const ClockSample &sample) noexcept {
+  if (grant_.state != GrantState::active || published_offset_ == clock_.offset()) return;
+  if (issuing_tick(sample.monotonic) >= grant_.ceiling) return;
+  published_offset_ = clock_.offset();
+  turn.words.add(WordStep::Kind::offset, static_cast<std::uint64_t>(published_offset_));
+}
+
+void Keeper::set_wake(Turn &turn, const ClockSample &sample,
+                      const KeeperPolicy &policy) const noexcept {
+  std::int64_t longest = policy.interval;
+  const ClockState state = clock_.state();
+  if (state == ClockState::holding || state == ClockState::rollback) {
+    longest = std::min(longest, Clock::kSlewInterval);
+  }
+  turn.wake_at = sample.monotonic + longest;
+  if (grant_.state == GrantState::exhausted) return;
+  turn.wake_at =
+      std::min(turn.wake_at,
+               lease_.wake_at(sample.monotonic, issuing_tick(sample.monotonic), policy.lease()));
+}
+
+Turn Keeper::answer(const RegistryAnswer &answer, const ClockSample &sample,
+                    const KeeperPolicy &policy) noexcept {
+  Turn turn;
+  turn.wake_at = sample.monotonic;
+  if (answer.ask == RegistryAsk::resume) {
+    resuming_ = false;
+    lease_.forget_request();
+    if (answer.outcome == RegistryOutcome::done && grant_.state == GrantState::active) {
+      lease_.resume(grant_.ceiling);
+      reload(policy);  // the pinned shard may have changed while there was no worker
+    }
+    return turn;
+  }
+  if (answer.outcome != RegistryOutcome::done) {
+    not_done(turn, answer, sample);
+    set_wake(turn, sample, policy);
+    return turn;
+  }
+  switch (answer.ask) {
+    case RegistryAsk::look:
+      lease_.forget_request();
+      evidence_ = answer.evidence;
+      looked_ = true;
+      return turn;
+    case RegistryAsk::extend:
+      lease_.acknowledged(sample.monotonic, answer.ceiling);
+      if (!lease_.held() || grant_.state != GrantState::active) return turn;
+      highest_ = std::max(highest_, answer.ceiling);
+      if (answer.ceiling > grant_.ceiling) {
+        Grant next = grant_;
+        next.ceiling = answer.ceiling;
+        publish(turn, next);
+      }
+      break;
+    default:
+      lease_.acknowledged(sample.monotonic, answer.ceiling);
+      acquired(turn, answer, sample, policy);
+  }
+  publish_offset(turn, sample);
+  set_wake(turn, sample, policy);
+  return turn;
+}
+
+// The order is the proof's: withdraw the grant, raise the word, set the offset,
+// publish the grant.
+void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSample &sample,
+                      const KeeperPolicy &policy) noexcept {
+  const bool rotated = move_ == Move::rotate;
+  move_ = Move::none;
+  confirmed_ = false;
+  has_held_ = true;
+  const Grant fresh = {GrantState::active, 0, answer.node, answer.ceiling};
+  const std::uint64_t below = Block(layout_, fresh).last_below(answer.floor);
+  const auto floor_ns = static_cast<std::int64_t>(answer.floor) * layout_.tick_ns;
+  if (grant_.state == GrantState::active) withdraw(turn, GrantState::acquiring);
+  if (rotated) {
+    highest_ = answer.ceiling;
+    turn.words.add(WordStep::Kind::set_back, below);
+    clock_.follow(sample, floor_ns);
+    turn.events.add(clock_.event(ClockEventKind::rotated));
+  } else {
+    highest_ = std::max(highest_, answer.ceiling);
+    turn.words.add(WordStep::Kind::raise, below);
+    const ClockState before = clock_.state();
+    clock_.raise(sample, floor_ns);
+    if (clock_.state() != before) {
+      turn.events.add(clock_.event(clock_.state() == ClockState::rollback
+                                       ? ClockEventKind::rollback
+                                       : ClockEventKind::holding));
+    }
+  }
+  const bool was_open = grant_.state == GrantState::breaker;
+  grant_ = fresh;
+  grant_.state = was_open ? GrantState::breaker : GrantState::acquiring;
+  if (breaker(turn, sample, policy)) return;
+  published_offset_ = clock_.offset();
+  turn.words.add(WordStep::Kind::offset, static_cast<std::uint64_t>(published_offset_));
+  publish(turn, fresh);
+}
+
+void Keeper::not_done(Turn &turn, const RegistryAnswer &answer,
+                      const ClockSample &sample) noexcept {
+  lease_.failed(sample.monotonic);
+  if (answer.outcome == RegistryOutcome::failed) return;  // asked again
+  confirmed_ = false;
+  if (trouble_ != ClockTrouble::none) return;
+  looked_ = false;  // whoever mends the record may change what it says of the time
+  const bool active = grant_.state == GrantState::active;
+  const Move move = move_;
+  move_ = Move::none;
+  if (move == Move::rotate) {
+    rotation_refused_ = true;
+    turn.events.add(clock_.event(ClockEventKind::rotation_refused));
+  }
+  if (answer.outcome == RegistryOutcome::layout_mismatch) {
+    refuse(turn, GrantState::mismatch);
+  } else if (answer.outcome == RegistryOutcome::exhausted) {
+    refuse(turn, GrantState::exhausted);
+  } else if (move != Move::none && active) {
+    lease_.resume(grant_.ceiling);  // only the change of nodes was refused
+  } else if (!active || issuing_tick(sample.monotonic) >= grant_.ceiling) {
+    // A grant that is held stays good up to its ceiling.
+    refuse(turn, GrantState::fenced);
+  }
+}
+
+}  // namespace idgen

@@ -1,0 +1,170 @@
+// The keeper: everything the worker decides. It feeds the clock and the lease,
+// and says in which order what backends read is to be changed.
+//
+// A pure state machine of plain numbers, so that the server's worker, the unit
+// tests and the simulation run the very same one, and so that it can be kept in
+// shared memory for a worker that goes on after another. The driver calls
+// turn() with a sample, carries out `words` in order, sends `ask` to the
+// registry, and brings its answer to answer().
+//
+//   U3  a ceiling is published only by answer(), from one that is `done`.
+//   U7  words are changed in one order: withdraw the grant, raise (or, for
+//       policy `rotate`, set back) the word, set the offset, publish the grant.
+
+#ifndef IDGEN_CORE_KEEPER_H
+#define IDGEN_CORE_KEEPER_H
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/clock.h"
+#include "core/generator.h"
+#include "core/grant.h"
+#include "core/lease.h"
+#include "core/request.h"
+
+namespace idgen {
+
+enum class OnRollback : std::uint8_t { hold, rotate, stop };
+
+// The settings a turn is decided by.
+struct KeeperPolicy {
+  std::int64_t window = 3'000'000'000;
+  std::int64_t max_skew = 60'000'000'000;
+  std::int64_t confirm = 600'000'000'000;
+  std::int64_t interval = 100'000'000;
+  OnRollback on_rollback = OnRollback::hold;
+  bool require_sync = false;
+  std::int64_t region = 0;
+  std::int64_t shard = -1;                // the pinned one; -1: any
+  std::uint64_t shard_mask = UINT64_MAX;  // the shard's bits of a node
+
+  ClockPolicy clock() const noexcept { return {max_skew, confirm, window, interval}; }
+  Lease::Policy lease() const noexcept { return {window, max_skew}; }
+};
+
+// One change of what backends read.
+struct WordStep {
+  enum class Kind : std::uint8_t {
+    withdraw,  // the grant becomes `value`, which is not active
+    raise,     // the word becomes at least `value`
+    set_back,  // the word becomes `value` (policy `rotate`, under a withdrawn grant)
+    offset,    // the clock offset becomes `value`
+    publish,   // the grant becomes `value`
+  };
+  Kind kind = Kind::withdraw;
+  std::uint64_t value = 0;
+};
+
+class WordSteps {
+ public:
+  void add(WordStep::Kind kind, std::uint64_t value) noexcept { steps_[size_++] = {kind, value}; }
+  const WordStep *begin() const noexcept { return steps_.data(); }
+  const WordStep *end() const noexcept { return steps_.data() + size_; }
+
+ private:
+  std::array<WordStep, 8> steps_{};
+  std::size_t size_ = 0;
+};
+
+// Why nothing is issued although a node could be had.
+enum class ClockTrouble : std::uint8_t {
+  none,
+  before_epoch,    // the wall clock is before the layout's epoch, and no node is held
+  unsynchronized,  // the kernel doesn't say that its clock is synchronised, and it must
+  rollback,        // the wall clock is far behind, policy `stop`
+};
+
+struct Turn {
+  WordSteps words;  // to be carried out in this order, before all else
+  bool asks = false;
+  RegistryRequest ask;  // if `asks`: to be begun; answer() hears of its reply
+  ClockEvents events;
+  std::int64_t wake_at = 0;  // CLOCK_MONOTONIC: the next turn is due
+};
+
+class Keeper {
+ public:
+  // `started`: CLOCK_MONOTONIC when this incarnation began.
+  Keeper(const IssueLayout &layout, const Incarnation &incarnation, std::int64_t started) noexcept
+      : layout_(layout), lease_(layout, started) {
+    incarnation_ = incarnation;
+  }
+
+  // A new worker goes on after one that has ended, with its keeper, and with the
+  // grant and the offset that backends use. The outcome of a request that was in
+  // flight is not known and will not be.
+  void resume(const Grant &grant, std::int64_t offset) noexcept;
+
+  // What is to be done now.
+  Turn turn(const ClockSample &sample, const KeeperPolicy &policy) noexcept;
+
+  // The outcome of the request in flight.
+  Turn answer(const RegistryAnswer &answer, const ClockSample &sample,
+              const KeeperPolicy &policy) noexcept;
+  bool waiting() const noexcept { return lease_.waiting(); }
+
+  // The settings were loaded again: a pinned shard that isn't the one held is
+  // acquired. The old node's grant is good until then, and kept if the pinned
+  // one can't be had.
+  void reload(const KeeperPolicy &policy) noexcept;
+
+  // An operator says: the wall clock is right, follow it.
+  bool accept_clock(const ClockSample &sample, Turn &turn) noexcept;
+  // An operator says: the original of this copied directory is gone, its pinned
+  // node may be taken. False if no node is wanted.
+  bool confirm_copy(const KeeperPolicy &policy) noexcept;
+
+  const Clock &clock() const noexcept { return clock_; }
+  const Lease &lease() const noexcept { return lease_; }
+  const Grant &grant() const noexcept { return grant_; }
+  ClockTrouble trouble() const noexcept { return trouble_; }
+  bool pinned_elsewhere(const KeeperPolicy &policy) const noexcept {
+    return policy.shard >= 0 &&
+           static_cast<std::uint64_t>(policy.shard) != (grant_.node & policy.shard_mask);
+  }
+  std::uint64_t issuing_tick(std::int64_t monotonic) const noexcept {
+    return layout_.tick_of(monotonic + clock_.offset());
+  }
+
+ private:
+  // Why a node that is held is to be left for another.
+  enum class Move : std::uint8_t { none, pinned, rotate };
+
+  void withdraw(Turn &turn, GrantState state) noexcept;
+  void publish(Turn &turn, const Grant &grant) noexcept;
+  void refuse(Turn &turn, GrantState state) noexcept;
+  ClockTrouble trouble_with(const ClockSample &sample, const KeeperPolicy &policy) const noexcept;
+  bool breaker(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) noexcept;
+  void note_kernel(Turn &turn, const ClockSample &sample) noexcept;
+  void rotate_if_due(const ClockSample &sample, const KeeperPolicy &policy) noexcept;
+  void ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
+           const KeeperPolicy &policy) noexcept;
+  void acquired(Turn &turn, const RegistryAnswer &answer, const ClockSample &sample,
+                const KeeperPolicy &policy) noexcept;
+  void not_done(Turn &turn, const RegistryAnswer &answer, const ClockSample &sample) noexcept;
+  void publish_offset(Turn &turn, const ClockSample &sample) noexcept;
+  void set_wake(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) const noexcept;
+
+  IssueLayout layout_;
+  Incarnation incarnation_;
+  Clock clock_;
+  Lease lease_;
+  Grant grant_;  // as backends read it
+  std::int64_t published_offset_ = 0;
+  std::uint64_t highest_ = 0;  // ceiling ever held since the last rotation
+  ClockEvidence evidence_;
+  KernelSync kernel_ = KernelSync::unknown;
+  ClockTrouble trouble_ = ClockTrouble::none;
+  Move move_ = Move::none;
+  bool rotation_refused_ = false;  // in this rollback
+  bool confirmed_ = false;         // confirm_copy(), until the next acquisition
+  bool looked_ = false;            // evidence_ is what the record says
+  bool has_held_ = false;          // a node, in this incarnation
+  bool resuming_ = false;          // the registry is to be asked to go on
+};
+
+}  // namespace idgen
+
+#endif  // IDGEN_CORE_KEEPER_H

@@ -1,0 +1,63 @@
+// What is asked of a registry and what it answers, as plain numbers: the core's
+// side of registry/registry.h.
+
+#ifndef IDGEN_CORE_REQUEST_H
+#define IDGEN_CORE_REQUEST_H
+
+#include <array>
+#include <cstdint>
+
+#include "core/clock.h"
+
+namespace idgen {
+
+// The holder of a node: a random value drawn at each start of shared memory (U8).
+struct Incarnation {
+  std::array<std::uint64_t, 2> words{};
+  friend bool operator==(const Incarnation &, const Incarnation &) noexcept = default;
+};
+
+enum class RegistryAsk : std::uint8_t {
+  look,     // what did an earlier run leave about the time? Changes nothing
+  acquire,  // take a node; reads its old ceiling in the same step (U5)
+  resume,   // go on with the node that this incarnation holds already
+  extend,   // raise the ceiling of the node held (U6)
+};
+
+struct RegistryRequest {
+  RegistryAsk ask = RegistryAsk::acquire;
+  Incarnation incarnation;
+  std::int64_t region = 0;         // it and the shard fit the layout
+  std::int64_t shard = -1;         // acquire: the pinned one, or -1 for any
+  bool fresh = false;              // acquire: another node than the one held, from `issuing_tick`
+                                   // on even if that is below what was held (policy `rotate`)
+  bool confirmed = false;          // acquire: an operator says that the original of this copied
+                                   // directory is gone, so that its pinned node may be taken
+  std::uint32_t node = 0;          // resume: the node held
+  std::uint64_t issuing_tick = 0;  // acquire: the floor is not below this
+  std::uint64_t ticks = 0;         // acquire: how far above the floor the ceiling should lie
+  std::uint64_t ceiling = 0;       // extend: the ceiling wanted; resume: the one published
+  std::int64_t issuing_ns = 0;     // issuing time, for the next start's evidence
+  std::int64_t boottime = 0;       // CLOCK_BOOTTIME at that moment
+};
+
+enum class RegistryOutcome : std::uint8_t {
+  done,             // durable; the figures below hold
+  failed,           // not done, or not known whether: ask again later
+  refused,          // won't work until somebody does something: `message` says what
+  layout_mismatch,  // refused, because the record has another layout
+  exhausted,        // refused, because the layout's time field has no tick left
+};
+
+struct RegistryAnswer {
+  RegistryAsk ask = RegistryAsk::acquire;
+  RegistryOutcome outcome = RegistryOutcome::failed;
+  std::uint32_t node = 0;
+  std::uint64_t floor = 0;    // acquire: no ID below this tick may be issued
+  std::uint64_t ceiling = 0;  // durable: IDs below this tick may be issued
+  ClockEvidence evidence;     // look
+};
+
+}  // namespace idgen
+
+#endif  // IDGEN_CORE_REQUEST_H

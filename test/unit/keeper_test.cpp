@@ -1,0 +1,538 @@
+#include "core/keeper.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace idgen {
+namespace {
+
+constexpr IssueLayout kLayout{41, 10, 12, 1000000};
+constexpr std::int64_t kMs = 1'000'000;
+constexpr std::int64_t kSecond = 1000 * kMs;
+constexpr std::int64_t kHour = 3600 * kSecond;
+constexpr Incarnation kSelf{{1, 2}};
+using Kind = WordStep::Kind;
+
+// A keeper with what it keeps: words that its steps are carried out on, clocks,
+// and a registry that the test answers for.
+struct Rig {
+  std::int64_t monotonic = 5000 * kSecond;
+  std::int64_t wall = 90000 * kSecond;
+  KernelSync kernel = KernelSync::synchronized;
+  KeeperPolicy policy;
+  Keeper keeper{kLayout, kSelf, 0};
+
+  Grant grant;
+  std::int64_t offset = 0;
+  std::uint64_t last = 0;
+
+  std::string order;  // of the last turn's steps: w, r, b, o, p
+  std::vector<ClockEventKind> told;
+  bool asked = false;
+  RegistryRequest request;
+  std::int64_t wake_at = 0;
+
+  ClockSample sample() const { return {monotonic, wall, 0, 0, kernel}; }
+  std::uint64_t tick() const { return kLayout.tick_of(monotonic + keeper.clock().offset()); }
+  std::uint64_t wall_tick() const { return kLayout.tick_of(wall); }
+
+  void carry_out(const Turn &turn) {
+    order.clear();
+    told.clear();
+    for (const WordStep &step : turn.words) {
+      switch (step.kind) {
+        case Kind::withdraw:
+          order += 'w';
+          grant = unpack(kLayout, step.value);
+          EXPECT_NE(grant.state, GrantState::active);
+          break;
+        case Kind::raise:
+          order += 'r';
+          EXPECT_NE(grant.state, GrantState::active) << "U7";
+          if (step.value > last) last = step.value;
+          break;
+        case Kind::set_back:
+          order += 'b';
+          EXPECT_NE(grant.state, GrantState::active) << "U7";
+          last = step.value;
+          break;
+        case Kind::offset:
+          order += 'o';
+          offset = static_cast<std::int64_t>(step.value);
+          break;
+        case Kind::publish:
+          order += 'p';
+          grant = unpack(kLayout, step.value);
+          break;
+      }
+    }
+    for (const ClockEvent &event : turn.events) told.push_back(event.kind);
+    wake_at = turn.wake_at;
+    if (turn.asks) {
+      EXPECT_FALSE(asked) << "one request is in flight at a time";
+      asked = true;
+      request = turn.ask;
+    }
+  }
+  void turn(std::int64_t span = 0) {
+    monotonic += span;
+    wall += span;
+    carry_out(keeper.turn(sample(), policy));
+  }
+  void answer(const RegistryAnswer &answer) {
+    EXPECT_TRUE(asked);
+    asked = false;
+    carry_out(keeper.answer(answer, sample(), policy));
+  }
+  RegistryAnswer done(std::uint32_t node, std::uint64_t floor, std::uint64_t ceiling) const {
+    return {request.ask, RegistryOutcome::done, node, floor, ceiling, {}};
+  }
+  void answer_as(RegistryOutcome outcome) { answer({request.ask, outcome, 0, 0, 0, {}}); }
+  // As the local registry would: at the floor asked for, by the ticks asked for.
+  void grant_as_asked(std::uint32_t node = 7) {
+    if (request.ask == RegistryAsk::look) {
+      answer(done(0, 0, 0));
+    } else if (request.ask == RegistryAsk::extend) {
+      answer(done(grant.node, 0, request.ceiling));
+    } else {
+      answer(done(node, request.issuing_tick, request.issuing_tick + request.ticks));
+    }
+  }
+  // Up to the first grant.
+  void start(std::uint32_t node = 7) {
+    turn();
+    ASSERT_TRUE(asked);
+    ASSERT_EQ(request.ask, RegistryAsk::look);
+    grant_as_asked();
+    turn();
+    ASSERT_TRUE(asked);
+    ASSERT_EQ(request.ask, RegistryAsk::acquire);
+    grant_as_asked(node);
+    ASSERT_EQ(grant.state, GrantState::active);
+  }
+  // Turns for a while, as the worker takes them, with a registry that does what
+  // it is asked.
+  void run(std::int64_t span) {
+    for (const std::int64_t end = monotonic + span; monotonic < end;) {
+      turn(10 * kMs);
+      if (asked) grant_as_asked();
+    }
+  }
+};
+
+TEST(Keeper, the_first_grant_comes_in_the_order_raise_offset_publish) {
+  Rig rig;
+  rig.turn();
+  EXPECT_EQ(rig.request.ask, RegistryAsk::look) << "before it decides where to start";
+  EXPECT_EQ(rig.order, "");
+  rig.grant_as_asked();
+  EXPECT_EQ(rig.order, "") << "nothing is published before the answer";
+  rig.turn();
+  EXPECT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_EQ(rig.request.incarnation, kSelf);
+  EXPECT_EQ(rig.request.issuing_tick, rig.wall_tick());
+  EXPECT_EQ(rig.order, "");
+  rig.answer(rig.done(7, rig.wall_tick() + 50, rig.wall_tick() + 250));
+  EXPECT_EQ(rig.order, "rop");
+  EXPECT_EQ(rig.grant, (Grant{GrantState::active, 0, 7, rig.wall_tick() + 250}));
+  EXPECT_EQ(rig.last, Block(kLayout, rig.grant).last_below(rig.wall_tick() + 50)) << "U2";
+  EXPECT_EQ(kLayout.tick_of(rig.monotonic + rig.offset), rig.wall_tick() + 50);
+}
+
+TEST(Keeper, a_failed_or_unknown_write_publishes_nothing_and_is_asked_again) {
+  Rig rig;
+  rig.start();
+  const Grant before = rig.grant;
+  while (!rig.asked) rig.turn(10 * kMs);
+  ASSERT_EQ(rig.request.ask, RegistryAsk::extend);
+  rig.answer_as(RegistryOutcome::failed);
+  EXPECT_EQ(rig.grant, before) << "U3";
+  EXPECT_EQ(rig.order.find_first_of("wrbp"), std::string::npos);
+  std::int64_t waited = 0;
+  while (!rig.asked) {
+    rig.turn(10 * kMs);
+    waited += 10 * kMs;
+  }
+  EXPECT_LE(waited, Lease::kFirstRetry);
+  const std::uint64_t wanted = rig.request.ceiling;
+  rig.grant_as_asked();
+  EXPECT_EQ(rig.grant.ceiling, wanted);
+  EXPECT_EQ(rig.order.substr(0, 1), "p");
+}
+
+TEST(Keeper, a_change_of_nodes_withdraws_first_and_raises) {
+  Rig rig;
+  rig.start(7);
+  rig.run(kSecond);
+  const std::uint64_t ceiling = rig.grant.ceiling;
+  rig.policy.shard = 9;
+  rig.keeper.reload(rig.policy);
+  rig.turn();
+  ASSERT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_EQ(rig.request.shard, 9);
+  EXPECT_FALSE(rig.request.fresh);
+  EXPECT_GE(rig.request.issuing_tick, ceiling) << "U5: its own highest ceiling";
+  EXPECT_EQ(rig.grant.state, GrantState::active) << "the old node is good until then";
+  rig.grant_as_asked(9);
+  EXPECT_EQ(rig.order, "wrop");
+  EXPECT_EQ(rig.grant.node, 9u);
+}
+
+TEST(Keeper, a_change_of_nodes_that_is_refused_keeps_the_old_one) {
+  Rig rig;
+  rig.start(7);
+  rig.policy.shard = 9;
+  rig.keeper.reload(rig.policy);
+  rig.turn();
+  const Grant before = rig.grant;
+  rig.answer_as(RegistryOutcome::refused);
+  EXPECT_EQ(rig.grant, before);
+  rig.run(3 * kSecond);
+  EXPECT_EQ(rig.grant.node, 7u);
+  EXPECT_GT(rig.grant.ceiling, before.ceiling) << "it is extended";
+}
+
+TEST(Keeper, rotation_takes_the_new_node_first_and_sets_the_word_back_under_no_grant) {
+  Rig rig;
+  rig.policy.on_rollback = OnRollback::rotate;
+  rig.start(7);
+  rig.run(kSecond);
+  const std::uint64_t high = rig.last;
+  rig.wall -= kHour;
+  rig.turn(10 * kMs);
+  EXPECT_EQ(rig.told, std::vector{ClockEventKind::rollback});
+  if (rig.asked && rig.request.ask == RegistryAsk::extend) {
+    rig.grant_as_asked();
+    rig.turn(10 * kMs);
+  }
+  ASSERT_TRUE(rig.asked);
+  ASSERT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_TRUE(rig.request.fresh);
+  EXPECT_EQ(rig.request.issuing_tick, rig.wall_tick());
+  EXPECT_EQ(rig.grant.state, GrantState::active) << "the old node goes on until then";
+  rig.grant_as_asked(8);
+  EXPECT_EQ(rig.order, "wbop");
+  EXPECT_EQ(rig.told, std::vector{ClockEventKind::rotated});
+  EXPECT_EQ(rig.grant.node, 8u);
+  EXPECT_LT(rig.last, high);
+  EXPECT_EQ(rig.last, Block(kLayout, rig.grant).last_below(rig.wall_tick()));
+  EXPECT_EQ(kLayout.tick_of(rig.monotonic + rig.offset), rig.wall_tick());
+  // From now on the new node is as any other.
+  rig.run(kSecond);
+  EXPECT_EQ(rig.grant.node, 8u);
+  EXPECT_EQ(rig.keeper.clock().state(), ClockState::synchronized);
+}
+
+TEST(Keeper, a_rotation_that_is_refused_holds_on_and_is_told_once) {
+  Rig rig;
+  rig.policy.on_rollback = OnRollback::rotate;
+  rig.start(7);
+  rig.wall -= kHour;
+  int refused = 0;
+  for (int i = 0; i < 500; ++i) {
+    rig.turn(10 * kMs);
+    if (!rig.asked) continue;
+    if (rig.request.ask == RegistryAsk::extend) {
+      rig.grant_as_asked();
+    } else {
+      rig.answer_as(RegistryOutcome::refused);
+      ++refused;
+      EXPECT_EQ(rig.told, std::vector{ClockEventKind::rotation_refused});
+    }
+  }
+  EXPECT_EQ(refused, 1) << "in one rollback";
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  EXPECT_EQ(rig.keeper.clock().state(), ClockState::rollback);
+  EXPECT_GT(rig.grant.ceiling, rig.tick());
+  rig.keeper.reload(rig.policy);
+  rig.turn();
+  if (rig.asked && rig.request.ask == RegistryAsk::extend) rig.grant_as_asked();
+  rig.turn();
+  EXPECT_TRUE(rig.asked && rig.request.fresh) << "after a reload it is tried again";
+}
+
+TEST(Keeper, a_rotation_that_is_no_longer_due_is_given_up) {
+  Rig rig;
+  rig.policy.on_rollback = OnRollback::rotate;
+  rig.start(7);
+  rig.run(kSecond);
+  rig.wall -= kHour;
+  while (!(rig.asked && rig.request.fresh)) {
+    if (rig.asked) rig.grant_as_asked();
+    rig.turn(10 * kMs);
+  }
+  rig.answer_as(RegistryOutcome::failed);
+  rig.wall += kHour;
+  rig.turn(10 * kMs);
+  rig.run(kSecond);
+  EXPECT_EQ(rig.grant.node, 7u);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  EXPECT_GT(rig.grant.ceiling, rig.tick());
+}
+
+TEST(Keeper, policy_stop_opens_the_breaker_and_closes_it_by_a_fresh_acquisition) {
+  Rig rig;
+  rig.policy.on_rollback = OnRollback::stop;
+  rig.start(7);
+  rig.run(kSecond);
+  const std::uint64_t ceiling = rig.grant.ceiling;
+  rig.wall -= kHour;
+  rig.turn(10 * kMs);
+  EXPECT_EQ(rig.order, "w");
+  EXPECT_EQ(rig.grant.state, GrantState::breaker);
+  EXPECT_EQ(rig.keeper.trouble(), ClockTrouble::rollback);
+  EXPECT_EQ(rig.told, (std::vector{ClockEventKind::rollback, ClockEventKind::stopped}));
+  for (int i = 0; i < 100; ++i) {
+    rig.turn(100 * kMs);
+    EXPECT_FALSE(rig.asked);
+    EXPECT_EQ(rig.order, "");
+    EXPECT_GT(rig.wake_at, rig.monotonic);
+  }
+  rig.wall += kHour;
+  rig.turn(10 * kMs);
+  EXPECT_EQ(rig.grant.state, GrantState::acquiring) << "callers wait again";
+  ASSERT_TRUE(rig.asked);
+  EXPECT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_GE(rig.request.issuing_tick, ceiling);
+  rig.grant_as_asked(7);
+  EXPECT_EQ(rig.order, "rop");
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+}
+
+TEST(Keeper, an_answer_that_comes_after_the_breaker_opened_publishes_nothing) {
+  for (const bool extension : {true, false}) {
+    Rig rig;
+    rig.policy.on_rollback = OnRollback::stop;
+    rig.start(7);
+    rig.run(kSecond);
+    if (!extension) {
+      rig.policy.shard = 9;
+      rig.keeper.reload(rig.policy);
+    }
+    while (!rig.asked) rig.turn(10 * kMs);
+    rig.wall -= kHour;
+    rig.turn(10 * kMs);
+    ASSERT_EQ(rig.grant.state, GrantState::breaker);
+    rig.grant_as_asked(9);
+    EXPECT_EQ(rig.order.find('p'), std::string::npos);
+    EXPECT_EQ(rig.grant.state, GrantState::breaker);
+  }
+}
+
+TEST(Keeper, policy_stop_issues_nothing_at_a_start_with_the_clock_far_behind) {
+  Rig rig;
+  rig.policy.on_rollback = OnRollback::stop;
+  rig.turn();
+  rig.grant_as_asked();
+  rig.turn();
+  const std::uint64_t floor = kLayout.tick_of(rig.wall + kHour);
+  rig.answer(rig.done(7, floor, floor + 200));
+  EXPECT_EQ(rig.grant.state, GrantState::breaker);
+  EXPECT_EQ(rig.order.find('p'), std::string::npos);
+}
+
+TEST(Keeper, before_the_epoch_nothing_is_issued_until_the_clock_is_right) {
+  Rig rig;
+  const std::int64_t right = rig.wall;
+  rig.wall = -kHour;
+  rig.turn();
+  EXPECT_EQ(rig.grant.state, GrantState::breaker);
+  EXPECT_FALSE(rig.asked);
+  EXPECT_EQ(rig.keeper.trouble(), ClockTrouble::before_epoch);
+  rig.wall = right;
+  rig.turn();
+  EXPECT_EQ(rig.grant.state, GrantState::acquiring);
+  rig.grant_as_asked();
+  rig.turn();
+  rig.grant_as_asked();
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  // One that runs takes it as any other rollback.
+  rig.wall = -kHour;
+  rig.run(kSecond);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  EXPECT_EQ(rig.keeper.clock().state(), ClockState::rollback);
+}
+
+TEST(Keeper, issues_only_with_a_kernel_that_is_synchronized_if_that_is_required) {
+  for (const KernelSync kernel : {KernelSync::unknown, KernelSync::unsynchronized}) {
+    Rig rig;
+    rig.policy.require_sync = true;
+    rig.start();
+    rig.kernel = kernel;
+    rig.turn(10 * kMs);
+    EXPECT_EQ(rig.grant.state, GrantState::breaker);
+    EXPECT_EQ(rig.keeper.trouble(), ClockTrouble::unsynchronized);
+    rig.kernel = KernelSync::synchronized;
+    rig.run(100 * kMs);
+    EXPECT_EQ(rig.grant.state, GrantState::active);
+  }
+}
+
+TEST(Keeper, a_start_that_the_record_contradicts_is_suspect) {
+  Rig rig;
+  rig.turn();
+  RegistryAnswer looked = rig.done(0, 0, 0);
+  looked.evidence = {true, true, rig.monotonic - kSecond, rig.wall - 24 * kHour};
+  rig.answer(looked);
+  rig.turn();
+  EXPECT_EQ(rig.keeper.clock().state(), ClockState::suspect);
+  EXPECT_EQ(rig.request.issuing_tick, kLayout.tick_of(rig.wall - 24 * kHour + kSecond));
+  rig.grant_as_asked();
+  EXPECT_EQ(rig.keeper.clock().state(), ClockState::suspect);
+  Turn turn;
+  EXPECT_TRUE(rig.keeper.accept_clock(rig.sample(), turn));
+  rig.run(kSecond);
+  EXPECT_EQ(kLayout.tick_of(rig.monotonic + rig.offset), rig.wall_tick());
+}
+
+// The offset that backends use is never beyond the ceiling.
+TEST(Keeper, a_step_ahead_is_followed_when_a_ceiling_above_it_is_durable) {
+  Rig rig;
+  rig.start();
+  rig.run(40 * kSecond);
+  rig.wall += 30 * kSecond;
+  rig.turn(10 * kMs);
+  if (rig.request.ceiling < rig.wall_tick()) {  // one for the old time was in flight
+    if (rig.asked) rig.grant_as_asked();
+    rig.turn(10 * kMs);
+  }
+  ASSERT_TRUE(rig.asked);
+  EXPECT_EQ(rig.order.find('o'), std::string::npos) << "not yet";
+  EXPECT_LT(kLayout.tick_of(rig.monotonic + rig.offset), rig.grant.ceiling);
+  rig.grant_as_asked();
+  EXPECT_EQ(rig.order, "po");
+  EXPECT_EQ(kLayout.tick_of(rig.monotonic + rig.offset), rig.wall_tick());
+}
+
+TEST(Keeper, a_worker_that_goes_on_keeps_the_grant_and_asks_first) {
+  Rig rig;
+  rig.start(7);
+  rig.run(kSecond);
+  while (!rig.asked) rig.turn(10 * kMs);  // the old worker ends with a request in flight
+  rig.asked = false;
+  const Grant held = rig.grant;
+  rig.keeper.resume(rig.grant, rig.offset);
+  rig.turn(10 * kMs);
+  ASSERT_TRUE(rig.asked);
+  EXPECT_EQ(rig.request.ask, RegistryAsk::resume);
+  EXPECT_EQ(rig.request.node, held.node);
+  EXPECT_EQ(rig.request.ceiling, held.ceiling);
+  EXPECT_EQ(rig.order.find_first_of("wrbp"), std::string::npos);
+  rig.answer(rig.done(held.node, 0, held.ceiling));
+  EXPECT_EQ(rig.grant, held);
+  rig.run(kSecond);
+  EXPECT_GT(rig.grant.ceiling, held.ceiling);
+}
+
+TEST(Keeper, a_worker_whose_record_is_another_acquires_above_what_was_held) {
+  Rig rig;
+  rig.start(7);
+  rig.run(kSecond);
+  const Grant held = rig.grant;
+  rig.keeper.resume(rig.grant, rig.offset);
+  rig.turn(10 * kMs);
+  rig.answer_as(RegistryOutcome::refused);
+  EXPECT_EQ(rig.grant, held) << "what was acknowledged stays good";
+  rig.turn(10 * kMs);
+  ASSERT_TRUE(rig.asked);
+  EXPECT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_GE(rig.request.issuing_tick, held.ceiling);
+  rig.grant_as_asked(11);
+  EXPECT_EQ(rig.order, "wrop");
+}
+
+TEST(Keeper, refusals_have_their_states) {
+  for (const auto &[outcome, state] :
+       {std::pair{RegistryOutcome::refused, GrantState::fenced},
+        std::pair{RegistryOutcome::layout_mismatch, GrantState::mismatch},
+        std::pair{RegistryOutcome::exhausted, GrantState::exhausted}}) {
+    Rig rig;
+    rig.turn();
+    rig.grant_as_asked();
+    rig.turn();
+    rig.answer_as(outcome);
+    EXPECT_EQ(rig.grant.state, state);
+    // Who mends the cause need not restart the server.
+    std::int64_t waited = 0;
+    while (!rig.asked && waited < kSecond) {
+      rig.turn(10 * kMs);
+      waited += 10 * kMs;
+    }
+    ASSERT_TRUE(rig.asked);
+    EXPECT_EQ(rig.request.ask, RegistryAsk::look) << "the record may be another";
+    rig.grant_as_asked();
+    rig.turn(10 * kMs);
+    rig.grant_as_asked();
+    EXPECT_EQ(rig.grant.state, GrantState::active);
+  }
+}
+
+TEST(Keeper, a_refused_extension_leaves_the_grant_good_up_to_its_ceiling) {
+  Rig rig;
+  rig.start();
+  while (!rig.asked) rig.turn(10 * kMs);
+  rig.answer_as(RegistryOutcome::refused);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  while (rig.tick() < rig.grant.ceiling) {
+    rig.turn(10 * kMs);
+    if (!rig.asked) continue;
+    if (rig.tick() >= rig.grant.ceiling) break;
+    rig.answer_as(RegistryOutcome::refused);
+    ASSERT_EQ(rig.grant.state, GrantState::active);
+  }
+  while (!rig.asked) rig.turn(10 * kMs);
+  rig.answer_as(RegistryOutcome::refused);
+  EXPECT_EQ(rig.grant.state, GrantState::fenced);
+}
+
+TEST(Keeper, a_confirmed_copy_starts_a_window_above_the_clock) {
+  Rig rig;
+  rig.policy.shard = 9;
+  rig.turn();
+  rig.grant_as_asked();
+  rig.turn();
+  EXPECT_FALSE(rig.request.confirmed);
+  rig.answer_as(RegistryOutcome::refused);
+  EXPECT_EQ(rig.grant.state, GrantState::fenced);
+  EXPECT_TRUE(rig.keeper.confirm_copy(rig.policy));
+  rig.turn();
+  if (rig.request.ask == RegistryAsk::look) {
+    rig.grant_as_asked();
+    rig.turn();
+  }
+  ASSERT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_TRUE(rig.request.confirmed);
+  EXPECT_EQ(rig.request.issuing_tick, rig.wall_tick() + 3000);
+  rig.grant_as_asked(9);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  EXPECT_FALSE(rig.keeper.confirm_copy(rig.policy)) << "nothing is wanted";
+  // It holds for one acquisition.
+  rig.policy.shard = 10;
+  rig.keeper.reload(rig.policy);
+  rig.turn();
+  EXPECT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_FALSE(rig.request.confirmed);
+}
+
+TEST(Keeper, never_spins) {
+  Rig rig;
+  rig.start();
+  for (const std::int64_t step : {std::int64_t{0}, -10 * kSecond, -kHour, 2 * kHour, -kHour}) {
+    rig.wall += step;
+    for (int i = 0; i < 100; ++i) {
+      rig.turn(10 * kMs);
+      if (rig.asked) {
+        rig.grant_as_asked();
+        continue;
+      }
+      ASSERT_GT(rig.wake_at, rig.monotonic);
+      ASSERT_LE(rig.wake_at, rig.monotonic + rig.policy.interval);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace idgen
