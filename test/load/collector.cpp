@@ -6,14 +6,15 @@
 //   collector run --clients 8 --ids 10000000 --save calls.bin
 //   collector check a.bin b.bin        judges several runs as one
 //
-// `run` judges its own calls too. Exit code: 0 all is well, 1 a repeat or an
-// inversion, 2 the run itself failed.
+// `run` judges its own calls too; SIGTERM ends it early, as --seconds does. Exit code: 0 all is
+// well, 1 a repeat or an inversion, 2 the run itself failed.
 
 #include <libpq-fe.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +26,9 @@
 #include <vector>
 
 namespace {
+
+std::atomic<bool> told_to_stop{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "it is set by a signal");
 
 struct Call {
   std::int64_t start = 0;  // CLOCK_MONOTONIC, ns
@@ -69,12 +73,17 @@ class Client {
 
   void run() {
     PGconn *connection = PQconnectdb(options_.conninfo.c_str());
+    if (options_.tolerate_disconnect) {
+      PQsetNoticeProcessor(
+          connection, [](void *, const char *) {}, nullptr);
+    }
     if (PQstatus(connection) == CONNECTION_OK && prepare(connection)) {
       std::size_t turn = static_cast<std::size_t>(number_);
       const std::int64_t until = options_.seconds > 0
                                      ? now_ns() + static_cast<std::int64_t>(options_.seconds * 1e9)
                                      : INT64_MAX;
-      while (left_.load(std::memory_order_relaxed) > 0 && now_ns() < until &&
+      while (!told_to_stop.load(std::memory_order_relaxed) &&
+             left_.load(std::memory_order_relaxed) > 0 && now_ns() < until &&
              call(connection, options_.batches[turn++ % options_.batches.size()])) {
       }
     } else {
@@ -279,5 +288,6 @@ int main(int argc, char **argv) {
   CLI::App *check_command = app.add_subcommand("check", "judge saved runs as one");
   check_command->add_option("files", paths, "files that run --save wrote")->required();
   CLI11_PARSE(app, argc, argv);
+  std::signal(SIGTERM, [](int) { told_to_stop.store(true, std::memory_order_relaxed); });
   return run_command->parsed() ? run(options) : check(paths);
 }

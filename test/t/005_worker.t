@@ -83,7 +83,7 @@ cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', 0, 'thaw
 # The record is gone and the worker, too: the next one draws a node afresh, but
 # never starts below what this instance was promised.
 reconfigure($node, 'window', '30s');
-$node->poll_query_until('postgres', "SELECT window_left > interval '2s' FROM snowflake_instance")
+$node->poll_query_until('postgres', "SELECT window_left > interval '500ms' FROM snowflake_instance")
   or die 'the window did not grow';
 replace_worker(
     $node,
@@ -133,6 +133,12 @@ $node->safe_psql('doomed', 'CREATE EXTENSION idgen; SELECT snowflake_nextval()')
 $node->safe_psql('postgres', 'DROP DATABASE doomed');
 pass('DROP DATABASE with the worker up');
 $node->stop;
+
+# Single-user mode: no worker either.
+my ($out, $err) = ('', '');
+IPC::Run::run([ 'postgres', '--single', '-D', $node->data_dir, 'postgres' ],
+    '<', \"SELECT snowflake_nextval();\nSELECT snowflake_accept_clock();\n", '>', \$out, '2>', \$err);
+is(() = $err =~ /ERROR:  no IDs are issued in single-user mode/g, 2, 'single-user mode issues nothing');
 
 # Binary upgrade: no worker, so no grant.
 my $upgrade = new_node('upgrade');

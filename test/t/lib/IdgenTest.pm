@@ -14,14 +14,14 @@ use Test::More;
 use Time::HiRes ();
 
 our @EXPORT = qw(new_node configure wait_for_state instance reconfigure sqlstate_of record_of
-  change_record replace_worker start_collector finish_collector run_collector figures write_calls);
+  change_record replace_worker faulty set_clock bad_disk clock_events start_collector finish_collector stop_collector run_collector figures write_calls);
 
 # scripts/test says where the build is staged and where the collector lies.
 my $settings = $ENV{IDGEN_STAGE_SETTINGS} // die 'run the tests by "make test"';
 my $collector = $ENV{IDGEN_COLLECTOR};
 
 # A node that has been initialised and configured, not started. Lines are added
-# to its postgresql.conf.
+# to its postgresql.conf; "injection" takes the build with injection points.
 sub new_node {
     my ($name, @lines) = @_;
     my $node = PostgreSQL::Test::Cluster->new($name);
@@ -35,8 +35,11 @@ sub new_node {
 # too long sets idgen.max_wait itself.
 sub configure {
     my ($node, @lines) = @_;
-    $node->append_conf('postgresql.conf', slurp_file($settings));
-    $node->append_conf('postgresql.conf', "$_\n") for "idgen.max_wait = '60s'", @lines;
+    # The build with injection points, if a line asks for it.
+    my $build = (grep { $_ eq 'injection' } @lines) ? $ENV{IDGEN_INJECTION_SETTINGS} : $settings;
+    $node->append_conf('postgresql.conf', slurp_file($build));
+    $node->append_conf('postgresql.conf', "$_\n")
+      for "idgen.max_wait = '60s'", 'log_statement = none', grep { $_ ne 'injection' } @lines;
     return;
 }
 
@@ -125,6 +128,72 @@ sub replace_worker {
     die 'the worker wrote its record each time';
 }
 
+# From its next start on the node runs under libfaketime, which fakes its wall
+# clock alone, and on a disk that can be told to fail. Call it once, before start.
+sub faulty {
+    my ($node) = @_;
+    my $base = $node->basedir;
+    $node->{idgen_clock} = "$base/clock";
+    $node->{idgen_bad_disk} = "$base/bad_disk";
+    set_clock($node, 0);
+    bad_disk($node);
+    return;
+}
+
+# Only the server is faulty, not the clients: the environment of a function.
+sub with_faults {
+    my ($node, $action) = @_;
+    local $ENV{LD_PRELOAD} = join(':', $ENV{IDGEN_FAKETIME}, $ENV{IDGEN_BAD_DISK_LIBRARY});
+    local $ENV{FAKETIME_TIMESTAMP_FILE} = $node->{idgen_clock};
+    local $ENV{FAKETIME_NO_CACHE} = 1;
+    local $ENV{FAKETIME_DONT_FAKE_MONOTONIC} = 1;
+    local $ENV{IDGEN_BAD_DISK} = $node->{idgen_bad_disk};
+    return $action->();
+}
+
+{
+    # pg_ctl start passes its environment on to the server; every way to start a
+    # node ends there.
+    no warnings 'redefine';
+    my $start = \&PostgreSQL::Test::Cluster::start;
+    *PostgreSQL::Test::Cluster::start = sub {
+        my ($node, @rest) = @_;
+        return $start->($node, @rest) unless $node->{idgen_clock};
+        return with_faults($node, sub { $start->($node, @rest) });
+    };
+    my $restart = \&PostgreSQL::Test::Cluster::restart;
+    *PostgreSQL::Test::Cluster::restart = sub {
+        my ($node, @rest) = @_;
+        return $restart->($node, @rest) unless $node->{idgen_clock};
+        return with_faults($node, sub { $restart->($node, @rest) });
+    };
+}
+
+# Sets the node's wall clock to so many seconds off the true time.
+sub set_clock {
+    my ($node, $seconds) = @_;
+    my $path = $node->{idgen_clock};
+    append_to_file("$path.new", sprintf("%+.6f\n", $seconds));
+    rename("$path.new", $path) or die "could not set the clock: $!";
+    return;
+}
+
+# What fails of the node's disk from now on: words of test/load/bad_disk.cpp.
+sub bad_disk {
+    my ($node, @words) = @_;
+    my $path = $node->{idgen_bad_disk};
+    append_to_file("$path.new", join('', map { "$_\n" } @words));
+    rename("$path.new", $path) or die "could not set the faults: $!";
+    return;
+}
+
+# The events of the clock since that number, as one line each.
+sub clock_events {
+    my ($node, $after) = @_;
+    return $node->safe_psql('postgres',
+        'SELECT event FROM snowflake_clock_events WHERE number > ' . ($after // 0) . ' ORDER BY number');
+}
+
 # Starts the collector against a node; returns a handle for finish_collector.
 sub start_collector {
     my ($node, @options) = @_;
@@ -142,6 +211,13 @@ sub finish_collector {
     my $code = $run->{handle}->result(0);
     diag($run->{err}) if $run->{err} ne '';
     return ($code, figures($run->{out}));
+}
+
+# Ends it: (exit code, its figures).
+sub stop_collector {
+    my ($run) = @_;
+    $run->{handle}->signal('TERM');
+    return finish_collector($run);
 }
 
 sub run_collector {
