@@ -134,7 +134,8 @@ void Clock::sample(const ClockSample &sample, const ClockPolicy &policy,
 }
 
 bool Clock::accept(const ClockSample &sample, ClockEvents &events) noexcept {
-  if (state_ != ClockState::suspect) return false;
+  // It may have come back since it became suspect; issuing time never follows that.
+  if (state_ != ClockState::suspect || offset_of(sample) <= offset_) return false;
   follow(sample, sample.wall);
   events.add(event(ClockEventKind::accepted));
   return true;

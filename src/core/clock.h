@@ -136,6 +136,11 @@ class Clock {
   // An operator says that the wall clock is right; true if it was suspect.
   bool accept(const ClockSample &sample, ClockEvents &events) noexcept;
 
+  // Is the wall clock that far behind by this sample?
+  bool is_rollback(const ClockSample &sample) const noexcept {
+    return offset_ - (sample.wall - sample.monotonic) > rollback_limit_;
+  }
+
   // Backends use this offset (a worker that goes on after another).
   void resume(std::int64_t offset) noexcept { offset_ = offset; }
 

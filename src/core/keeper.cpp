@@ -70,8 +70,9 @@ ClockTrouble Keeper::trouble_with(const ClockSample &sample,
 bool Keeper::breaker(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) noexcept {
   trouble_ = trouble_with(sample, policy);
   if (trouble_ != ClockTrouble::none) {
+    lease_.restart();  // also of a node that was acquired meanwhile
     if (grant_.state != GrantState::breaker) {
-      refuse(turn, GrantState::breaker);
+      withdraw(turn, GrantState::breaker);
       turn.events.add(clock_.event(ClockEventKind::stopped));
     }
     return true;
@@ -121,6 +122,7 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
   request.ticks = step.ticks;
   if (step.ask == Lease::Ask::extend) {
     request.ask = RegistryAsk::extend;
+    request.node = grant_.node;
     request.ceiling = step.ceiling;
   } else if (resuming_) {
     request.ask = RegistryAsk::resume;
@@ -226,11 +228,17 @@ Turn Keeper::answer(const RegistryAnswer &answer, const ClockSample &sample,
       return turn;
     case RegistryAsk::extend:
       lease_.acknowledged(sample.monotonic, answer.ceiling);
-      if (!lease_.held() || grant_.state != GrantState::active) return turn;
+      if (!lease_.held() || grant_.state != GrantState::active || answer.node != grant_.node) {
+        return turn;
+      }
       highest_ = std::max(highest_, answer.ceiling);
       if (answer.ceiling > grant_.ceiling) {
         Grant next = grant_;
         next.ceiling = answer.ceiling;
+        // The offset first: what was slewed while callers stood at the ceiling
+        // must not come as a step when they go on.
+        grant_ = next;
+        publish_offset(turn, sample);
         publish(turn, next);
       }
       break;
@@ -247,7 +255,9 @@ Turn Keeper::answer(const RegistryAnswer &answer, const ClockSample &sample,
 // publish the grant.
 void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSample &sample,
                       const KeeperPolicy &policy) noexcept {
-  const bool rotated = move_ == Move::rotate;
+  // A wall clock that has moved on meanwhile is judged as any other: the node is
+  // taken, but order goes on.
+  const bool rotated = move_ == Move::rotate && clock_.is_rollback(sample);
   move_ = Move::none;
   confirmed_ = false;
   has_held_ = true;
@@ -303,6 +313,8 @@ void Keeper::not_done(Turn &turn, const RegistryAnswer &answer,
   } else if (!active || issuing_tick(sample.monotonic) >= grant_.ceiling) {
     // A grant that is held stays good up to its ceiling.
     refuse(turn, GrantState::fenced);
+  } else {
+    lease_.restart();  // the registry doesn't know us any more: acquired anew
   }
 }
 

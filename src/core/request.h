@@ -33,7 +33,7 @@ struct RegistryRequest {
                                    // on even if that is below what was held (policy `rotate`)
   bool confirmed = false;          // acquire: an operator says that the original of this copied
                                    // directory is gone, so that its pinned node may be taken
-  std::uint32_t node = 0;          // resume: the node held
+  std::uint32_t node = 0;          // resume, extend: the node held
   std::uint64_t issuing_tick = 0;  // acquire: the floor is not below this
   std::uint64_t ticks = 0;         // acquire: how far above the floor the ceiling should lie
   std::uint64_t ceiling = 0;       // extend: the ceiling wanted; resume: the one published

@@ -279,9 +279,10 @@ void LocalRegistry::resume(const RegistryRequest &request, RegistryReply &reply)
 }
 
 void LocalRegistry::extend(const RegistryRequest &request, RegistryReply &reply) {
-  if (!held_ || record_.incarnation != request.incarnation) {
+  // Another node, if it was taken by a request whose answer was lost.
+  if (!held_ || record_.incarnation != request.incarnation || record_.node != request.node) {
     reply.outcome = RegistryOutcome::refused;
-    reply.message = "no node is held";
+    reply.message = "node " + std::to_string(request.node) + " is not held";
     return;
   }
   OwnRecord next = record_;

@@ -169,6 +169,9 @@ TEST(Clock, an_operator_accepts_what_is_suspect_and_nothing_else) {
   EXPECT_FALSE(machine.clock.accept(machine.sample(), events));
   machine.wall += 3600 * kSecond;
   machine.tick();
+  ClockSample back = machine.sample();
+  back.wall -= 2 * 3600 * kSecond;
+  EXPECT_FALSE(machine.clock.accept(back, events)) << "it has come back, and beyond";
   EXPECT_TRUE(machine.clock.accept(machine.sample(), events));
   EXPECT_EQ(machine.issuing(), machine.wall);
   EXPECT_EQ(machine.clock.state(), ClockState::synchronized);

@@ -38,12 +38,17 @@ class LocalRegistryTest : public testing::Test {
         : file(path), registry(file, layout, LocalHost::here(kSystem)) {}
     RecordFile file;
     LocalRegistry registry;
+    std::uint32_t node = 0;
   };
   Opened open(const char *name = "data", std::string_view text = kDefaultLayout) const {
     return {directory(name), layout(text)};
   }
-  static RegistryReply ask(Opened &opened, const RegistryRequest &request) {
-    return ask(opened.registry, request);
+  // Extends the node that was granted last, unless told otherwise.
+  static RegistryReply ask(Opened &opened, RegistryRequest request) {
+    if (request.ask == RegistryAsk::extend && request.node == 0) request.node = opened.node;
+    const RegistryReply reply = ask(opened.registry, request);
+    if (reply.outcome == RegistryOutcome::done) opened.node = reply.node;
+    return reply;
   }
   static RegistryReply ask(LocalRegistry &registry, const RegistryRequest &request) {
     RegistryReply reply;
@@ -117,6 +122,10 @@ TEST_F(LocalRegistryTest, extends_only_what_this_incarnation_holds) {
   EXPECT_EQ(ask(registry, extend(1, 9000)).outcome, RegistryOutcome::refused);
   ask(registry, acquire(1, 5000));
   EXPECT_EQ(ask(registry, extend(2, 9000)).outcome, RegistryOutcome::refused);
+  RegistryRequest other = extend(1, 9000);
+  other.node = registry.node + 1;
+  EXPECT_EQ(ask(registry, other).outcome, RegistryOutcome::refused);
+  EXPECT_EQ(ask(registry, extend(1, 9000)).outcome, RegistryOutcome::done);
 }
 
 TEST_F(LocalRegistryTest, resumes_only_its_own_node_and_no_further_than_published) {

@@ -1,0 +1,101 @@
+// A data directory's place for the record: what the page cache shows, what would
+// survive a crash of the machine, and faults.
+
+#ifndef IDGEN_TEST_SIM_DISK_H
+#define IDGEN_TEST_SIM_DISK_H
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "random.h"
+#include "mutants.h"
+#include "registry/own_record.h"
+
+namespace idgen::sim {
+
+enum class Fault : std::uint8_t {
+  none,
+  full,        // nothing is written
+  fsync,       // the new file's fsync fails: the old record stays
+  directory,   // the rename shows, but nobody knows whether it is durable
+  unreadable,  // the record can't be read
+};
+
+// The ceiling below which nothing more may be issued with a node, as a record
+// says; 0 if it doesn't name the node.
+inline std::uint64_t ceiling_in(const OwnRecord &record, std::uint32_t node) {
+  if (record.node == node) return record.ceiling;
+  for (const LeftNode &left : record.left) {
+    if (left.node == node) return left.ceiling;
+  }
+  return 0;
+}
+
+struct Disk final : RecordStore {
+  Disk(Random &random, Mutant mutant, std::uint64_t directory)
+      : random_(random), mutant_(mutant), directory_(directory) {}
+
+  Load load(OwnRecord &record, bool &copied, std::string & /*why*/) const override {
+    if (fault == Fault::unreadable) return Load::unreadable;
+    if (!cache) return Load::missing;
+    record = *cache;
+    if (mutant_ == Mutant::record_not_read) record.ceiling = 0;
+    copied = record.directory.number != directory_ && mutant_ != Mutant::copy_unseen;
+    return Load::loaded;
+  }
+
+  bool store(OwnRecord &record, std::string & /*why*/) override {
+    record.file = {++inode_, 0};
+    record.directory = {directory_, 0};
+    ++writes;
+    foreign = foreign || record.incarnation != holder;
+    if (mutant_ == Mutant::left_forgotten) record.left.clear();
+    OwnRecord written = record;
+    if (mutant_ == Mutant::ceiling_lowered && writes % 4 == 0) {
+      written.ceiling -= written.ceiling > 1000 ? 1000 : 0;
+    }
+    switch (fault) {
+      case Fault::none:
+      case Fault::unreadable:
+        cache = durable = written;
+        return true;
+      case Fault::full:
+      case Fault::fsync:
+        return mutant_ == Mutant::acknowledged_undone;
+      case Fault::directory:
+        cache = written;
+        unsure = true;
+        if (random_.one_in(2)) durable = written;
+        return mutant_ == Mutant::acknowledged_undone || mutant_ == Mutant::failed_fsync_trusted;
+    }
+    return false;
+  }
+
+  // The machine crashes: the page cache is gone.
+  void lose_cache() {
+    lost = lost || (unsure && !(cache == durable));
+    cache = durable;
+    unsure = false;
+  }
+
+  Fault fault = Fault::none;
+  std::optional<OwnRecord> cache;
+  std::optional<OwnRecord> durable;
+  std::uint64_t writes = 0;
+  Incarnation holder;    // of the life that runs
+  bool foreign = false;  // somebody else has written
+  bool unsure = false;   // a write failed after the rename
+  bool lost = false;     // and the machine crashed before it was durable
+
+ private:
+  Random &random_;
+  Mutant mutant_;
+  std::uint64_t directory_;
+  std::uint64_t inode_ = 1000;
+};
+
+}  // namespace idgen::sim
+
+#endif  // IDGEN_TEST_SIM_DISK_H
