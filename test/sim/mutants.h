@@ -42,6 +42,7 @@ enum class Mutant : std::uint8_t {
   record_not_read,        // a start doesn't see the recorded ceiling
   old_life_writes,        // a write of a life that has ended comes through
   rotation_keeps_node,    // the word is set back with the same node
+  order_not_kept,         // every acquisition begins at the wall clock, with another node
   copy_unseen,            // a copied directory counts as the original
   copy_always_confirmed,  // nobody asks the operator
   full_window_at_start,   // windows are not short soon after a start
@@ -72,6 +73,7 @@ inline constexpr MutantName kMutants[] = {
     {Mutant::record_not_read, "record_not_read", {Broken::u5, Broken::u4, Broken::order}},
     {Mutant::old_life_writes, "old_life_writes", {Broken::u6}},
     {Mutant::rotation_keeps_node, "rotation_keeps_node", {Broken::u5, Broken::u4, Broken::repeat}},
+    {Mutant::order_not_kept, "order_not_kept", {Broken::order}},
     {Mutant::copy_unseen, "copy_unseen", {Broken::u8, Broken::repeat}},
     {Mutant::copy_always_confirmed, "copy_always_confirmed", {Broken::u8, Broken::repeat}},
     {Mutant::full_window_at_start, "full_window_at_start", {Broken::window}},
