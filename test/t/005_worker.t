@@ -67,17 +67,27 @@ is($node->safe_psql('postgres', 'SELECT waits_ceiling > 0 FROM snowflake_stats')
     "SET idgen.max_wait = '1h'; SET statement_timeout = '100ms'; SELECT snowflake_nextval()");
 is($state, '57014', 'who waits can be cancelled');
 cmp_ok($took, '<', 20, 'at once');
-# Thawed, it goes on: who waits is woken, long before his time is over.
-my $waiter = $node->background_psql('postgres');
-$waiter->query("SET idgen.max_wait = '1h'");
-$waiter->query_until(qr/asked/, "\\echo asked\nSELECT snowflake_nextval() > 0;\n");
-$node->poll_query_until('postgres',
-    "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT snowflake_nextval() > 0%' AND wait_event IS NOT NULL AND state = 'active'")
-  or die 'nobody waits';
-my $begin = time();
-kill 'CONT', $pid;
-$waiter->quit;
-cmp_ok(time() - $begin, '<', 20, 'a grant wakes who waits for it');
+# Thawed, it goes on: who waits is woken, within a second. The best of three
+# freezes counts: one alone may meet a busy disk.
+my $best;
+for my $round (1 .. 3) {
+    kill 'STOP', $pid if $round > 1;
+    $node->poll_query_until('postgres', 'SELECT window_left = interval \'0\' FROM snowflake_instance')
+      or die 'the ceiling was not reached';
+    my $waiter = $node->background_psql('postgres');
+    $waiter->query("SET idgen.max_wait = '1h'");
+    $waiter->query_until(qr/asked/, "\\echo asked\nSELECT snowflake_nextval() > 0;\n");
+    $node->poll_query_until('postgres',
+        "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT snowflake_nextval() > 0%' AND wait_event IS NOT NULL AND state = 'active'")
+      or die 'nobody waits';
+    my $begin = time();
+    kill 'CONT', $pid;
+    $waiter->quit;
+    my $needed = time() - $begin;
+    $best = $needed if !defined $best || $needed < $best;
+    note(sprintf 'went on %.3f s after SIGCONT', $needed);
+}
+cmp_ok($best, '<', 1, 'a grant wakes who waits for it, within a second of SIGCONT');
 cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', 0, 'thawed, it goes on');
 
 # The record is gone and the worker, too: the next one draws a node afresh, but
