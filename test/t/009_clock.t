@@ -9,7 +9,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $soak = $ENV{IDGEN_SOAK};
-my $turns = $soak ? 100 : 2;    # extensions of the ceiling after each step
+my $turns = $soak ? 30 : 2;    # extensions of the ceiling after each step
+# In the long form minutes of IDs are kept in memory: small calls only.
+my @calls = $soak ? ('--batches', 1, 1, 1, 10) : ();
 
 # A node under load; steps of its clock; every ID judged. Returns the node, still
 # running with its clock as the last step left it, and the figures.
@@ -20,7 +22,7 @@ sub under_steps {
     $node->start;
     $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
     wait_for_state($node);
-    my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000);
+    my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, @calls);
     $node->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats') or die 'no load';
     for my $step (@$steps) {
         set_clock($node, $step);
