@@ -138,6 +138,8 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
       request.fresh = true;
       request.issuing_tick = layout_.tick_of(sample.wall);
       request.issuing_ns = sample.wall;
+      // A floor above this would leave the clock as far behind as before.
+      request.latest = layout_.tick_of(sample.wall + policy.max_skew);
     } else {
       // U5: the instance's own highest ceiling counts, whatever a record says.
       request.issuing_tick = std::max(request.issuing_tick, highest_);
@@ -163,7 +165,7 @@ Turn Keeper::turn(const ClockSample &sample, const KeeperPolicy &policy) noexcep
   }
   note_kernel(turn, sample);
   if (breaker(turn, sample, policy)) {
-    turn.wake_at = sample.monotonic + policy.interval;
+    turn.wake_at = sample.monotonic + sample_interval(policy);
     return turn;
   }
   rotate_if_due(sample, policy);
@@ -188,14 +190,15 @@ void Keeper::publish_offset(Turn &turn, const ClockSample &sample) noexcept {
   turn.words.add(WordStep::Kind::offset, static_cast<std::uint64_t>(published_offset_));
 }
 
+std::int64_t Keeper::sample_interval(const KeeperPolicy &policy) const noexcept {
+  const ClockState state = clock_.state();
+  if (state != ClockState::holding && state != ClockState::rollback) return policy.interval;
+  return std::min(policy.interval, Clock::kSlewInterval);
+}
+
 void Keeper::set_wake(Turn &turn, const ClockSample &sample,
                       const KeeperPolicy &policy) const noexcept {
-  std::int64_t longest = policy.interval;
-  const ClockState state = clock_.state();
-  if (state == ClockState::holding || state == ClockState::rollback) {
-    longest = std::min(longest, Clock::kSlewInterval);
-  }
-  turn.wake_at = sample.monotonic + longest;
+  turn.wake_at = sample.monotonic + sample_interval(policy);
   if (grant_.state == GrantState::exhausted) return;
   turn.wake_at =
       std::min(turn.wake_at,

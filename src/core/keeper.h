@@ -145,6 +145,7 @@ class Keeper {
                 const KeeperPolicy &policy) noexcept;
   void not_done(Turn &turn, const RegistryAnswer &answer, const ClockSample &sample) noexcept;
   void publish_offset(Turn &turn, const ClockSample &sample) noexcept;
+  std::int64_t sample_interval(const KeeperPolicy &policy) const noexcept;
   void set_wake(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) const noexcept;
 
   IssueLayout layout_;

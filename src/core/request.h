@@ -35,10 +35,11 @@ struct RegistryRequest {
                                    // directory is gone, so that its pinned node may be taken
   std::uint32_t node = 0;          // resume, extend: the node held
   std::uint64_t issuing_tick = 0;  // acquire: the floor is not below this
-  std::uint64_t ticks = 0;         // acquire: how far above the floor the ceiling should lie
-  std::uint64_t ceiling = 0;       // extend: the ceiling wanted; resume: the one published
-  std::int64_t issuing_ns = 0;     // issuing time, for the next start's evidence
-  std::int64_t boottime = 0;       // CLOCK_BOOTTIME at that moment
+  std::uint64_t latest = UINT64_MAX;  // acquire, fresh: a floor above this is of no use
+  std::uint64_t ticks = 0;            // acquire: how far above the floor the ceiling should lie
+  std::uint64_t ceiling = 0;          // extend: the ceiling wanted; resume: the one published
+  std::int64_t issuing_ns = 0;        // issuing time, for the next start's evidence
+  std::int64_t boottime = 0;          // CLOCK_BOOTTIME at that moment
 };
 
 enum class RegistryOutcome : std::uint8_t {

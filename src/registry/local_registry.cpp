@@ -24,16 +24,15 @@ std::string boot_id() {
   return std::string(whole.substr(0, whole.find('\n')));
 }
 
-bool contains(const std::vector<std::uint32_t> &nodes, std::uint32_t node) {
-  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
-}
-
-// What a node left with; null if it is in no list.
-const LeftNode *left_as(const OwnRecord &record, std::uint32_t node) {
-  for (const LeftNode &left : record.left) {
-    if (left.node == node) return &left;
+const PastNode *find(const std::vector<PastNode> &nodes, std::uint32_t node) {
+  for (const PastNode &past : nodes) {
+    if (past.node == node) return &past;
   }
   return nullptr;
+}
+
+void forget(std::vector<PastNode> &nodes, std::uint32_t node) {
+  std::erase_if(nodes, [node](const PastNode &past) { return past.node == node; });
 }
 
 // The node with this ceiling is left for the one that `record` names now. What
@@ -43,20 +42,28 @@ void leave(OwnRecord &record, std::uint32_t node, std::uint64_t ceiling) {
   if (record.left.size() <= kMaxLeft) return;
   const auto lowest =
       std::min_element(record.left.begin(), record.left.end(),
-                       [](const LeftNode &a, const LeftNode &b) { return a.ceiling < b.ceiling; });
-  record.base = std::max(record.base, lowest->ceiling);
+                       [](const PastNode &a, const PastNode &b) { return a.ceiling < b.ceiling; });
+  record.base = std::max(record.base, lowest->ceiling + 1);
   record.left.erase(lowest);
 }
 
-// A copy names its original's nodes as former ones, for good.
+// A copy names its original's nodes as former ones, for good, with the ceilings
+// that it knows of.
 void disown(OwnRecord &record) {
-  const auto add = [&](std::uint32_t node) {
-    if (!contains(record.former, node)) record.former.push_back(node);
+  const auto add = [&](PastNode past) {
+    if (const PastNode *known = find(record.former, past.node)) {
+      past.ceiling = std::max(past.ceiling, known->ceiling);
+    }
+    forget(record.former, past.node);
+    record.former.push_back(past);
   };
-  for (const LeftNode &left : record.left) add(left.node);
-  add(record.node);
+  for (const PastNode &left : record.left) add(left);
+  add({record.node, record.ceiling});
   record.left.clear();
-  while (record.former.size() > kMaxFormer) record.former.erase(record.former.begin());
+  while (record.former.size() > kMaxFormer) {
+    record.base = std::max(record.base, record.former.front().ceiling + 1);
+    record.former.erase(record.former.begin());
+  }
 }
 
 }  // namespace
@@ -143,9 +150,8 @@ bool LocalRegistry::pinned(const RegistryRequest &request, OwnRecord &next, std:
               ", so that no other can be taken to follow the wall clock back";
     return false;
   }
-  if (!contains(next.former, next.node)) return true;
+  if (find(next.former, next.node) == nullptr) return true;
   if (request.confirmed) {
-    std::erase(next.former, next.node);
     message = "the original of this copied data directory was confirmed to be gone; took its node";
     return true;
   }
@@ -170,8 +176,8 @@ bool LocalRegistry::drawn(const RegistryRequest &request, OwnRecord &next, std::
     }
   };
   if (request.fresh) rule_out(record_.node);
-  for (const std::uint32_t node : next.former) rule_out(node);
-  for (const LeftNode &left : next.left) {
+  for (const PastNode &former : next.former) rule_out(former.node);
+  for (const PastNode &left : next.left) {
     if (left.ceiling >= floor) rule_out(left.node);
   }
   if (first == 0) ruled_out.push_back(0);
@@ -240,12 +246,18 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
     return;
   }
   std::uint64_t floor = lowest_floor(request);
-  if (found && next.node != record_.node) {
-    // Strictly above: a word that is set back must not be set to an ID that
-    // could have been issued (hole).
-    if (const LeftNode *left = left_as(next, next.node)) floor = std::max(floor, left->ceiling + 1);
-    std::erase_if(next.left, [&](const LeftNode &left) { return left.node == next.node; });
-    if (!copied) leave(next, record_.node, record_.ceiling);
+  // Strictly above all that is known of the node: a word that is set back must
+  // not be set to an ID that could have been issued (hole).
+  for (std::vector<PastNode> *past : {&next.left, &next.former}) {
+    if (const PastNode *known = find(*past, next.node)) floor = std::max(floor, known->ceiling + 1);
+    forget(*past, next.node);
+  }
+  if (found && !copied && next.node != record_.node) leave(next, record_.node, record_.ceiling);
+  if (request.fresh && floor > request.latest) {
+    reply.outcome = RegistryOutcome::refused;
+    reply.message =
+        "too many nodes were left at later times to follow the wall clock back with another";
+    return;
   }
   const std::uint64_t end = layout_.time.max();
   if (floor >= end) {

@@ -15,7 +15,7 @@ namespace idgen {
 namespace {
 
 constexpr std::string_view kTitle = "idgen record 1";
-constexpr std::size_t kMaxFileSize = 16384;
+constexpr std::size_t kMaxFileSize = 32768;
 
 std::uint32_t checksum_of(std::string_view text) {
   return static_cast<std::uint32_t>(
@@ -53,21 +53,21 @@ class LineReader {
     if (error != std::errc{} || end != text.data() + text.size()) fail(name);
   }
 
-  // Items with a space between them.
-  template <typename Each>
-  void list(std::string_view name, Each &&each) {
+  // node@ceiling, with a space between them
+  void nodes(std::string_view name, std::vector<PastNode> &out) {
     std::string_view items = value(name);
-    if (items.empty()) return;
-    for (;;) {
-      const std::size_t end = items.find(' ');
+    while (!items.empty()) {
+      const std::size_t end = std::min(items.find(' '), items.size());
       const std::string_view item = items.substr(0, end);
-      if (item.empty()) {
+      const std::size_t at = item.find('@');
+      if (at == std::string_view::npos || end + 1 == items.size()) {
         fail(name);
         return;
       }
-      each(item);
-      if (end == std::string_view::npos) return;
-      items.remove_prefix(end + 1);
+      PastNode &node = out.emplace_back();
+      parse(item.substr(0, at), name, node.node);
+      parse(item.substr(at + 1), name, node.ceiling);
+      items.remove_prefix(std::min(end + 1, items.size()));
     }
   }
 
@@ -112,6 +112,15 @@ std::string hex(std::uint64_t value, int digits) {
 
 std::string inode_text(const Inode &inode) {
   return std::to_string(inode.number) + " " + std::to_string(inode.birth_ns);
+}
+
+std::string nodes_text(const std::vector<PastNode> &nodes) {
+  std::string text;
+  for (const PastNode &node : nodes) {
+    if (!text.empty()) text += ' ';
+    text += std::to_string(node.node) + "@" + std::to_string(node.ceiling);
+  }
+  return text;
 }
 
 std::string errno_text(const char *what, const std::string &path) {
@@ -185,11 +194,6 @@ std::string to_text(const OwnRecord &record) {
   const auto line = [&text](std::string_view name, const std::string &value) {
     text.append("\n").append(name).append(" = ").append(value);
   };
-  std::string former;
-  for (const std::uint32_t node : record.former) {
-    if (!former.empty()) former += ' ';
-    former += std::to_string(node);
-  }
   line("layout", record.layout);
   line("epoch", record.epoch);
   line("registry", record.registry);
@@ -200,13 +204,8 @@ std::string to_text(const OwnRecord &record) {
   line("node", std::to_string(record.node));
   line("log2_lanes", std::to_string(record.log2_lanes));
   line("ceiling", std::to_string(record.ceiling));
-  line("former", former);
-  std::string left;
-  for (const LeftNode &node : record.left) {
-    if (!left.empty()) left += ' ';
-    left += std::to_string(node.node) + "@" + std::to_string(node.ceiling);
-  }
-  line("left", left);
+  line("former", nodes_text(record.former));
+  line("left", nodes_text(record.left));
   line("base", std::to_string(record.base));
   line("boot", record.boot);
   line("boottime", std::to_string(record.boottime));
@@ -239,15 +238,8 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   lines.number("log2_lanes", read.log2_lanes);
   lines.number("ceiling", read.ceiling);
 
-  lines.list("former", [&](std::string_view item) {
-    lines.parse(item, "former", read.former.emplace_back());
-  });
-  lines.list("left", [&](std::string_view item) {
-    const std::size_t at = std::min(item.find('@'), item.size() - 1);
-    LeftNode &node = read.left.emplace_back();
-    lines.parse(item.substr(0, at), "left", node.node);
-    lines.parse(item.substr(at + 1), "left", node.ceiling);
-  });
+  lines.nodes("former", read.former);
+  lines.nodes("left", read.left);
   lines.number("base", read.base);
 
   read.boot = lines.value("boot");
@@ -316,6 +308,9 @@ bool RecordFile::make_directory(std::string &why) {
                              : slash == 0               ? "/"
                                                         : directory_.substr(0, slash);
   directory_is_durable_ = sync_directory(parent, why);
+  // After a failed fsync the next one says nothing of what the first should have
+  // written: an empty folder is made anew.
+  if (!directory_is_durable_) (void)rmdir(directory_.c_str());
   return directory_is_durable_;
 }
 

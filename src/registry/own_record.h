@@ -12,8 +12,8 @@
 //    node = 397
 //    log2_lanes = 0
 //    ceiling = 59876543210             first tick that may not be issued
-//    former = 12 845                   nodes that copies of this record named
-//    left = 77@59876000000             nodes left for others, with their ceilings
+//    former = 12@59876000000           nodes that originals of this copy held: node@ceiling
+//    left = 77@59876000000             nodes left for others, likewise
 //    base = 0                          no node is taken below this tick
 //    boot = 01234567-89ab-cdef-0123-456789abcdef
 //    boottime = 86400000000000         CLOCK_BOOTTIME, ns, when written
@@ -49,12 +49,12 @@ struct Inode {
   friend bool operator==(const Inode &, const Inode &) noexcept = default;
 };
 
-// A node that this instance has held, and the ceiling it had then. It may be
-// taken again above that (U4).
-struct LeftNode {
+// A node that was held, and its ceiling as far as this record knows. It may be
+// taken again above that only (U4).
+struct PastNode {
   std::uint32_t node = 0;
   std::uint64_t ceiling = 0;
-  friend bool operator==(const LeftNode &, const LeftNode &) noexcept = default;
+  friend bool operator==(const PastNode &, const PastNode &) noexcept = default;
 };
 
 struct OwnRecord {
@@ -68,8 +68,8 @@ struct OwnRecord {
   std::uint32_t node = 0;
   std::uint32_t log2_lanes = 0;
   std::uint64_t ceiling = 0;
-  std::vector<std::uint32_t> former;
-  std::vector<LeftNode> left;
+  std::vector<PastNode> former;
+  std::vector<PastNode> left;
   std::uint64_t base = 0;
   std::string boot;
   std::int64_t boottime = 0;

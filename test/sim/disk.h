@@ -27,8 +27,10 @@ enum class Fault : std::uint8_t {
 // says; 0 if it doesn't name the node.
 inline std::uint64_t ceiling_in(const OwnRecord &record, std::uint32_t node) {
   if (record.node == node) return record.ceiling;
-  for (const LeftNode &left : record.left) {
-    if (left.node == node) return left.ceiling;
+  for (const auto *past : {&record.left, &record.former}) {
+    for (const PastNode &known : *past) {
+      if (known.node == node) return known.ceiling;
+    }
   }
   return 0;
 }

@@ -44,6 +44,11 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   return (hash ^ value) * 0x100000001b3u;
 }
 
+bool is_left(const OwnRecord &record, std::uint32_t node) {
+  return std::any_of(record.left.begin(), record.left.end(),
+                     [node](const PastNode &left) { return left.node == node; });
+}
+
 bool contains(const std::vector<std::uint32_t> &nodes, std::uint32_t node) {
   return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
 }
@@ -254,10 +259,16 @@ void World::chaos() {
           contains(instance.ghost.forbidden, static_cast<std::uint32_t>(instance.policy.shard))) {
         const auto node = static_cast<std::uint32_t>(instance.policy.shard);
         const bool others = std::any_of(instances_.begin(), instances_.end(), [&](const auto &o) {
-          return o.get() != &instance && !o->gone && o->policy.shard == instance.policy.shard;
+          return o.get() != &instance && !o->gone &&
+                 (o->policy.shard == instance.policy.shard ||
+                  (o->disk.cache && o->disk.cache->node == node) ||
+                  (o->disk.cache && is_left(*o->disk.cache, node)));
         });
+        // What the original has issued since, a window above its clock at most.
+        // What it had issued before the copy was made, the record must know.
         const std::uint64_t clear =
-            issue_.tick_of(instance.machine.sample(now_).wall + instance.policy.window);
+            std::max(issue_.tick_of(instance.machine.sample(now_).wall + instance.policy.window),
+                     ceiling_in(*instance.disk.cache, node));
         if (!others && highest_tick_[node] < clear &&
             instance.keeper->confirm_copy(instance.policy)) {
           tell(instance, "operator confirms the copy");
@@ -291,9 +302,14 @@ void World::copy(Instance &from, bool in_place) {
   to.ghost.start_gain = from.ghost.start_gain + from.ghost.window;
   to.ghost.born = from.ghost.born;
   const OwnRecord &record = *from.disk.cache;
-  to.ghost.forbidden = record.former;
-  to.ghost.forbidden.push_back(record.node);
-  for (const LeftNode &left : record.left) to.ghost.forbidden.push_back(left.node);
+  to.ghost.forbidden = {record.node};
+  for (const auto *past : {&record.left, &record.former}) {
+    for (const PastNode &known : *past) to.ghost.forbidden.push_back(known.node);
+  }
+  // Its settings may pin one of those, whichever.
+  if (random_.one_in(4)) {
+    to.policy.shard = to.ghost.forbidden[random_.below(to.ghost.forbidden.size())];
+  }
   tell(to, in_place ? "restored from" : "copied from", from.number, "node", record.node);
   if (!in_place) {
     see(Seen::clone);
@@ -749,10 +765,7 @@ void World::check_disk(Instance &instance) {
   if (disk.foreign) fail(Broken::u6, "a life that has ended wrote the record");
   if (!disk.durable) return;
   for (const auto &[node, ceiling] : instance.ghost.durable) {
-    if (ceiling_in(*disk.durable, node) >= ceiling || disk.durable->base >= ceiling ||
-        contains(disk.durable->former, node)) {
-      continue;
-    }
+    if (ceiling_in(*disk.durable, node) >= ceiling || disk.durable->base >= ceiling) continue;
     fail(Broken::u4, "the ceiling of node " + std::to_string(node) + " went down on disk");
   }
 }

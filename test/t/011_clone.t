@@ -15,7 +15,7 @@ sub id_node { return instance($_[0], 'node') }
 sub nodes_named {
     my ($text) = @_;
     my %named = map { $_ => 1 } $text =~ /^node = (\d+)$/m,
-      ($text =~ /^former = (.*)$/m ? split(/ /, $1) : ()),
+      ($text =~ /^former = (.*)$/m ? map { s/@.*//r } split(/ /, $1) : ()),
       ($text =~ /^left = (.*)$/m ? $1 =~ /(\d+)@/g : ());
     return \%named;
 }

@@ -573,5 +573,26 @@ TEST(Keeper, never_spins) {
   }
 }
 
+// A clock that was fast, was followed, and is right again: issuing time runs at
+// 0.9 while nothing is issued, too, or the breaker would stay open for hours.
+TEST(Keeper, slews_while_the_breaker_is_open) {
+  Rig rig;
+  rig.policy.on_rollback = OnRollback::stop;
+  rig.turn();
+  RegistryAnswer looked;
+  looked.ask = RegistryAsk::look;
+  looked.outcome = RegistryOutcome::done;
+  rig.answer(looked);
+  rig.turn();
+  rig.answer(rig.done(7, rig.wall_tick(), rig.wall_tick() + 3000));
+  rig.wall -= 200 * kSecond;
+  rig.turn(kMs);
+  ASSERT_EQ(rig.keeper.trouble(), ClockTrouble::rollback);
+  const std::int64_t skew = rig.keeper.clock().skew();
+  const std::int64_t end = rig.monotonic + 10 * kSecond;
+  while (rig.monotonic < end) rig.turn(std::max(rig.wake_at - rig.monotonic, kMs));
+  EXPECT_LT(rig.keeper.clock().skew(), skew - 9 * kSecond / 10);
+}
+
 }  // namespace
 }  // namespace idgen

@@ -283,6 +283,54 @@ TEST_F(LocalRegistryTest, a_confirmed_copy_takes_the_pinned_node_for_good) {
   EXPECT_EQ(ask(second, pinned).outcome, RegistryOutcome::refused);
 }
 
+// Also a node that the original had left for another when it was copied.
+TEST_F(LocalRegistryTest, a_confirmed_copy_starts_above_every_ceiling_of_the_node) {
+  Opened original = open();
+  const std::uint32_t left = ask(original, acquire(1, 90000)).node;
+  const std::uint64_t ceiling = ask(original, extend(1, 90700)).ceiling;
+  RegistryRequest rotate = acquire(1, 50000);
+  rotate.fresh = true;
+  ASSERT_EQ(ask(original, rotate).outcome, RegistryOutcome::done);
+  // A copy of a copy, which has had a node of its own.
+  fs::copy(directory(), directory("first"));
+  Opened first = open("first");
+  ASSERT_EQ(ask(first, acquire(2, 50000)).outcome, RegistryOutcome::done);
+  fs::copy(directory("first"), directory("second"));
+  for (const char *name : {"first", "second"}) {
+    Opened copy = open(name);
+    RegistryRequest pinned = acquire(3, 51000);
+    pinned.shard = left;
+    EXPECT_EQ(ask(copy, pinned).outcome, RegistryOutcome::refused) << name;
+    pinned.confirmed = true;
+    const RegistryReply reply = ask(copy, pinned);
+    ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+    EXPECT_EQ(reply.node, left);
+    EXPECT_GT(reply.floor, ceiling) << name;
+  }
+}
+
+TEST_F(LocalRegistryTest, a_rotation_that_could_not_follow_the_clock_is_refused) {
+  Opened registry = open("data", "time:41 shard:8 sequence:12");
+  ask(registry, acquire(1, 900000));
+  RegistryRequest request = acquire(1, 0);
+  request.fresh = true;
+  // Each further back, until the list of nodes left overflows.
+  int rotations = 0;
+  for (std::uint64_t tick = 890000; tick > 100000; tick -= 10000, ++rotations) {
+    request.issuing_tick = tick;
+    request.latest = tick + 1000;
+    const RegistryReply reply = ask(registry, request);
+    if (reply.outcome == RegistryOutcome::refused) break;
+    EXPECT_LE(reply.floor, request.latest);
+  }
+  EXPECT_EQ(rotations, 65) << "one more than the list holds";
+  // Nothing was changed by it: the node is held, and later ones can be had.
+  EXPECT_EQ(ask(registry, extend(1, 950000)).outcome, RegistryOutcome::done);
+  request.issuing_tick = 960000;
+  request.latest = 961000;
+  EXPECT_EQ(ask(registry, request).outcome, RegistryOutcome::done);
+}
+
 TEST_F(LocalRegistryTest, says_what_an_earlier_run_left_of_the_time) {
   const auto look = [](Opened &opened) {
     RegistryRequest request;
