@@ -11,6 +11,12 @@ constexpr std::int64_t offset_of(const ClockSample &sample) noexcept {
 
 }  // namespace
 
+// A lead that an earlier and longer window has left is no rollback either.
+void Clock::note_window(const ClockPolicy &policy, std::int64_t longest) noexcept {
+  window_ = std::max(policy.window, longest);
+  rollback_limit_ = policy.max_skew + window_;
+}
+
 // Skew and state, from offset_ and the sample. A suspect clock stays so for as
 // long as it is ahead.
 void Clock::settle(const ClockSample &sample) noexcept {
@@ -32,7 +38,7 @@ void Clock::start(const ClockSample &sample, const ClockEvidence &evidence,
   } else if (evidence.known && !evidence.same_boot && sample.kernel == KernelSync::unsynchronized) {
     expected = evidence.issuing;  // later than that, nobody knows how much
   }
-  rollback_limit_ = policy.max_skew + policy.window;
+  note_window(policy, evidence.window);
   followed_ = 0;
   lasted_ = 0;
   suspect_offset_ = offset_of(sample);
@@ -104,7 +110,7 @@ void Clock::sample(const ClockSample &sample, const ClockPolicy &policy,
   const std::int64_t slept = sample.suspended - last_.suspended;
   const ClockState before = state_;
   const std::int64_t jump = offset_of(sample) - offset_;
-  rollback_limit_ = policy.max_skew + policy.window;
+  note_window(policy, before == ClockState::synchronized ? 0 : window_);
   followed_ = std::max<std::int64_t>(
       0, followed_ - static_cast<std::int64_t>(static_cast<double>(elapsed) *
                                                static_cast<double>(policy.max_skew) /

@@ -48,7 +48,7 @@ struct ClockSample {
 struct ClockPolicy {
   std::int64_t max_skew = 60'000'000'000;  // a wall clock further ahead is not believed at once
   std::int64_t confirm = 600'000'000'000;  // but when it has stayed there for this long
-  std::int64_t window = 3'000'000'000;     // a lead of max_skew + window is no rollback
+  std::int64_t window = 3'000'000'000;     // a lead of max_skew + a window is no rollback
   std::int64_t interval = 100'000'000;     // between samples
 };
 
@@ -58,6 +58,8 @@ struct ClockEvidence {
   bool same_boot = false;     // CLOCK_BOOTTIME counts from the same moment
   std::int64_t boottime = 0;  // CLOCK_BOOTTIME when it was written
   std::int64_t issuing = 0;   // issuing time at that moment
+  std::int64_t window = 0;    // the longest since the clocks last met: how far above the clock a
+                              // start may have to begin. Also where `known` is false
   friend bool operator==(const ClockEvidence &, const ClockEvidence &) noexcept = default;
 };
 
@@ -149,9 +151,12 @@ class Clock {
   // Issuing time minus wall time at the last sample: a level, not a step.
   std::int64_t skew() const noexcept { return skew_; }
   const ClockSample &last() const noexcept { return last_; }
+  // The longest window since issuing time and the wall clock last met.
+  std::int64_t window() const noexcept { return window_; }
   ClockEvent event(ClockEventKind kind) const noexcept { return {kind, state_, skew_, 0}; }
 
  private:
+  void note_window(const ClockPolicy &policy, std::int64_t longest) noexcept;
   void settle(const ClockSample &sample) noexcept;
   bool judge_lead(const ClockSample &sample, std::int64_t elapsed) noexcept;
   ClockEventKind judge_lag(const ClockSample &sample, const ClockPolicy &policy,
@@ -161,6 +166,7 @@ class Clock {
   std::int64_t offset_ = 0;
   std::int64_t skew_ = 0;
   ClockSample last_;
+  std::int64_t window_ = 0;
   std::int64_t rollback_limit_ = 0;
   // How much of max_skew has been followed in steps ahead. Forgotten at a rate
   // of max_skew in `confirm`: many small steps must not do what one may not.

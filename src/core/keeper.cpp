@@ -26,6 +26,7 @@ void Keeper::resume(const Grant &grant, std::int64_t offset) noexcept {
   move_ = Move::none;
   lease_.forget_request();
   lease_.restart();
+  looked_ = false;  // a node may have been written and not published
   if (grant.state != GrantState::active) return;
   // Its ceiling was acknowledged before it was published, so it may stay; what
   // is published from here on will have an acknowledgement of its own.
@@ -35,22 +36,17 @@ void Keeper::resume(const Grant &grant, std::int64_t offset) noexcept {
   resuming_ = true;
 }
 
-void Keeper::reload(const KeeperPolicy &policy) noexcept {
-  rotation_refused_ = false;
-  if (!lease_.held() || !pinned_elsewhere(policy)) return;
-  move_ = Move::pinned;
-  lease_.restart();
-}
-
 bool Keeper::accept_clock(const ClockSample &sample, Turn &turn) noexcept {
-  return clock_.accept(sample, turn.events);
+  if (!clock_.accept(sample, turn.events)) return false;
+  note_judgement(sample);
+  return true;
 }
 
 bool Keeper::confirm_copy(const KeeperPolicy &policy) noexcept {
   if (lease_.held() && !pinned_elsewhere(policy)) return false;
   confirmed_ = true;
   lease_.retry_at_once();
-  reload(policy);
+  reload();
   return true;
 }
 
@@ -94,14 +90,18 @@ void Keeper::note_kernel(Turn &turn, const ClockSample &sample) noexcept {
   kernel_ = sample.kernel;
 }
 
-// Policy `rotate`: a rollback is answered by a fresh node, which can follow the
-// wall clock. The old one stays until that is held.
-void Keeper::rotate_if_due(const ClockSample &sample, const KeeperPolicy &policy) noexcept {
+// A node that is held is left for the pinned one; and for a fresh one if, by
+// policy `rotate`, a rollback is to be followed. The old one's grant is good until
+// the new one is held, and is kept if that can't be had.
+void Keeper::move_if_due(const ClockSample &sample, const KeeperPolicy &policy) noexcept {
   const bool due = policy.on_rollback == OnRollback::rotate &&
                    clock_.state() == ClockState::rollback && sample.wall >= 0;
   if (clock_.state() != ClockState::rollback) rotation_refused_ = false;
   if (lease_.waiting()) return;
-  if (due && !rotation_refused_ && lease_.held()) {
+  if (lease_.held() && pinned_elsewhere(policy) && !pin_refused_) {
+    move_ = Move::pinned;
+    lease_.restart();
+  } else if (due && !rotation_refused_ && lease_.held()) {
     move_ = Move::rotate;
     lease_.restart();
   } else if (!due && move_ == Move::rotate) {
@@ -120,6 +120,8 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
   request.boottime = sample.monotonic + sample.suspended;
   request.issuing_tick = issuing_tick(sample.monotonic);
   request.ticks = step.ticks;
+  request.window = std::max(clock_.window(),
+                            static_cast<std::int64_t>(step.ticks) * layout_.tick_ns);
   if (step.ask == Lease::Ask::extend) {
     request.ask = RegistryAsk::extend;
     request.node = grant_.node;
@@ -149,26 +151,60 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
   }
 }
 
+// What has been promised ahead may be the next floor, so it explains a lead, too.
+ClockPolicy Keeper::clock_policy(const ClockSample &sample,
+                                 const KeeperPolicy &policy) const noexcept {
+  ClockPolicy clock = policy.clock();
+  const std::uint64_t now = issuing_tick(sample.monotonic);
+  if (highest_ > now) {
+    clock.window =
+        std::max(clock.window, static_cast<std::int64_t>(highest_ - now) * layout_.tick_ns);
+  }
+  return clock;
+}
+
+// Until a node is held the clock starts anew at each turn: nothing was issued by
+// it, and the next floor will raise it. But a suspect one is watched, and what it
+// comes to counts more than the record.
+void Keeper::judge_clock(Turn &turn, const ClockSample &sample,
+                         const KeeperPolicy &policy) noexcept {
+  const ClockState before = clock_.state();
+  if (has_held_ || before == ClockState::suspect) {
+    clock_.sample(sample, clock_policy(sample, policy), turn.events);
+    if (before == ClockState::suspect && clock_.state() != ClockState::suspect) {
+      note_judgement(sample);
+    }
+    return;
+  }
+  clock_.start(sample, evidence_, policy.clock());
+  if (before == ClockState::unset) {
+    turn.events.add(clock_.event(ClockEventKind::started));
+  } else if (clock_.state() == ClockState::suspect) {
+    turn.events.add(clock_.event(ClockEventKind::suspect));
+  }
+}
+
+void Keeper::note_judgement(const ClockSample &sample) noexcept {
+  judged_ = true;
+  evidence_ = {true, true, sample.monotonic + sample.suspended, sample.monotonic + clock_.offset(),
+               evidence_.window};
+}
+
 Turn Keeper::turn(const ClockSample &sample, const KeeperPolicy &policy) noexcept {
   Turn turn;
-  if (has_held_) {
-    clock_.sample(sample, policy.clock(), turn.events);
-  } else {
-    // Nothing was issued by it yet: the next floor will raise it.
-    const ClockState before = clock_.state();
-    clock_.start(sample, evidence_, policy.clock());
-    if (before == ClockState::unset) {
-      turn.events.add(clock_.event(ClockEventKind::started));
-    } else if (clock_.state() == ClockState::suspect && before != ClockState::suspect) {
-      turn.events.add(clock_.event(ClockEventKind::suspect));
-    }
-  }
+  judge_clock(turn, sample, policy);
   note_kernel(turn, sample);
   if (breaker(turn, sample, policy)) {
+    // A clock that the record contradicts is to show, and to be accepted, now.
+    if (!looked_ && !has_held_ && !resuming_) {
+      const Lease::Step step =
+          lease_.next(sample.monotonic, issuing_tick(sample.monotonic), policy.lease());
+      if (step.ask != Lease::Ask::nothing) ask(turn, step, sample, policy);
+    }
     turn.wake_at = sample.monotonic + sample_interval(policy);
     return turn;
   }
-  rotate_if_due(sample, policy);
+  move_if_due(sample, policy);
   const Lease::Step step =
       lease_.next(sample.monotonic, issuing_tick(sample.monotonic), policy.lease());
   if (step.ask != Lease::Ask::nothing) ask(turn, step, sample, policy);
@@ -214,7 +250,6 @@ Turn Keeper::answer(const RegistryAnswer &answer, const ClockSample &sample,
     lease_.forget_request();
     if (answer.outcome == RegistryOutcome::done && grant_.state == GrantState::active) {
       lease_.resume(grant_.ceiling);
-      reload(policy);  // the pinned shard may have changed while there was no worker
     }
     return turn;
   }
@@ -226,7 +261,7 @@ Turn Keeper::answer(const RegistryAnswer &answer, const ClockSample &sample,
   switch (answer.ask) {
     case RegistryAsk::look:
       lease_.forget_request();
-      evidence_ = answer.evidence;
+      if (!judged_ && clock_.state() != ClockState::suspect) evidence_ = answer.evidence;
       looked_ = true;
       return turn;
     case RegistryAsk::extend:
@@ -303,6 +338,7 @@ void Keeper::not_done(Turn &turn, const RegistryAnswer &answer,
   const bool active = grant_.state == GrantState::active;
   const Move move = move_;
   move_ = Move::none;
+  if (move == Move::pinned) pin_refused_ = true;
   if (move == Move::rotate) {
     rotation_refused_ = true;
     turn.events.add(clock_.event(ClockEventKind::rotation_refused));

@@ -105,10 +105,8 @@ class Keeper {
               const KeeperPolicy &policy) noexcept;
   bool waiting() const noexcept { return lease_.waiting(); }
 
-  // The settings were loaded again: a pinned shard that isn't the one held is
-  // acquired. The old node's grant is good until then, and kept if the pinned
-  // one can't be had.
-  void reload(const KeeperPolicy &policy) noexcept;
+  // The settings were loaded again: what was refused is tried again.
+  void reload() noexcept { pin_refused_ = rotation_refused_ = false; }
 
   // An operator says: the wall clock is right, follow it.
   bool accept_clock(const ClockSample &sample, Turn &turn) noexcept;
@@ -138,7 +136,10 @@ class Keeper {
   ClockTrouble trouble_with(const ClockSample &sample, const KeeperPolicy &policy) const noexcept;
   bool breaker(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) noexcept;
   void note_kernel(Turn &turn, const ClockSample &sample) noexcept;
-  void rotate_if_due(const ClockSample &sample, const KeeperPolicy &policy) noexcept;
+  void judge_clock(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) noexcept;
+  ClockPolicy clock_policy(const ClockSample &sample, const KeeperPolicy &policy) const noexcept;
+  void note_judgement(const ClockSample &sample) noexcept;
+  void move_if_due(const ClockSample &sample, const KeeperPolicy &policy) noexcept;
   void ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
            const KeeperPolicy &policy) noexcept;
   void acquired(Turn &turn, const RegistryAnswer &answer, const ClockSample &sample,
@@ -159,9 +160,11 @@ class Keeper {
   KernelSync kernel_ = KernelSync::unknown;
   ClockTrouble trouble_ = ClockTrouble::none;
   Move move_ = Move::none;
+  bool pin_refused_ = false;       // since the settings were loaded
   bool rotation_refused_ = false;  // in this rollback
   bool confirmed_ = false;         // confirm_copy(), until the next acquisition
   bool looked_ = false;            // evidence_ is what the record says
+  bool judged_ = false;            // evidence_ is what became of a suspect clock
   bool has_held_ = false;          // a node, in this incarnation
   bool resuming_ = false;          // the registry is to be asked to go on
 };

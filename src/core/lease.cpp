@@ -21,7 +21,7 @@ std::int64_t Lease::window_at(std::int64_t now, const Policy &policy) const noex
 }
 
 std::uint64_t Lease::window_ticks(std::int64_t now, const Policy &policy) const noexcept {
-  return std::max(kMinWindowTicks, layout_.ticks_covering(window_at(now, policy)));
+  return std::max(kFirstWindowTicks, layout_.ticks_covering(window_at(now, policy)));
 }
 
 Lease::Step Lease::next(std::int64_t now, std::uint64_t issuing_tick,

@@ -18,8 +18,10 @@
 
 namespace idgen {
 
-// A window shorter than this many ticks can't be renewed at half time.
+// The setting may not be shorter than this many ticks.
 inline constexpr std::uint64_t kMinWindowTicks = 4;
+// Nor any window than this: half of it must be time to write.
+inline constexpr std::uint64_t kFirstWindowTicks = 2;
 
 class Lease {
  public:
@@ -34,8 +36,8 @@ class Lease {
   // Soon after a start a window is a tenth of the time since then, within
   // [kFirstWindow, window] (hole). A start begins at the old ceiling, and slewing
   // takes a tenth of the time off a lead: so a life that ends by a crash carries
-  // issuing time no further away from the wall clock than kFirstWindow, however
-  // long it was and however many there are.
+  // issuing time no further away from the wall clock than kFirstWindow (or
+  // kFirstWindowTicks), however long it was and however many there are.
   static constexpr std::int64_t kFirstWindow = 200'000'000;
   static constexpr std::int64_t kUptimeDivisor = Clock::kSlewDivisor;
   // A slow disk gets a window of so many times its last write, up to

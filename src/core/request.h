@@ -40,6 +40,7 @@ struct RegistryRequest {
   std::uint64_t ceiling = 0;          // extend: the ceiling wanted; resume: the one published
   std::int64_t issuing_ns = 0;        // issuing time, for the next start's evidence
   std::int64_t boottime = 0;          // CLOCK_BOOTTIME at that moment
+  std::int64_t window = 0;            // the longest since the clocks last met
 };
 
 enum class RegistryOutcome : std::uint8_t {

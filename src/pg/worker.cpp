@@ -25,7 +25,7 @@ namespace {
 
 constexpr char kRecordDirectory[] = "idgen";  // below the data directory, where we are
 constexpr int kRestartSeconds = 1;
-constexpr int kShortestSleepMs = 10;
+constexpr int kShortestSleepMs = 1;
 constexpr std::int64_t kKernelIntervalNs = 1'000'000'000;
 constexpr std::int64_t kEndWarningUs = std::int64_t{2} * 365 * 86400 * 1000000;
 constexpr std::int64_t kEndWarningIntervalNs = std::int64_t{86400} * 1000000000;
@@ -44,7 +44,7 @@ class Worker {
   void start();
   // One turn; returns how long to sleep, milliseconds.
   long turn();
-  void reload() { keeper_.reload(keeper_policy()); }
+  void reload() { keeper_.reload(); }
 
  private:
   ClockSample sample();

@@ -129,7 +129,22 @@ bool LocalRegistry::load(RegistryReply &reply, bool &found, bool &copied) {
   return true;
 }
 
-// What a copied record says of the time is another machine's.
+// The same for an acquisition. Where the file shows what this one has tried to
+// write before, the next try begins where that did: else each would begin at the
+// ceiling of the one before, and issuing time would run away from the clock.
+bool LocalRegistry::load_for(const RegistryRequest &request, RegistryReply &reply, bool &found,
+                             bool &copied) {
+  if (!load(reply, found, copied)) return false;
+  if (failed_from_ && found && record_.incarnation == request.incarnation) {
+    record_ = failed_from_->record;
+    found = failed_from_->found;
+    copied = failed_from_->copied;
+  }
+  return true;
+}
+
+// What a copied record says of the time is another machine's, but a copy begins
+// above its ceiling, too.
 void LocalRegistry::look(RegistryReply &reply) {
   bool found = false;
   bool copied = false;
@@ -139,6 +154,7 @@ void LocalRegistry::look(RegistryReply &reply) {
   reply.evidence.same_boot = record_.boot == host_.boot;
   reply.evidence.boottime = record_.boottime;
   reply.evidence.issuing = record_.issuing;
+  reply.evidence.window = record_.window;
 }
 
 bool LocalRegistry::pinned(const RegistryRequest &request, OwnRecord &next, std::string &message) {
@@ -237,7 +253,7 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
   bool copied = false;
   if (held_) {
     found = true;  // what this incarnation wrote is newer than any file
-  } else if (!load(reply, found, copied)) {
+  } else if (!load_for(request, reply, found, copied)) {
     return;
   }
   OwnRecord next = record_;
@@ -271,7 +287,12 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
   next.incarnation = request.incarnation;
   next.ceiling = std::min(floor + request.ticks, end);
   reply.floor = floor;
-  store(request, std::move(next), reply);
+  const bool first = !held_;
+  if (store(request, std::move(next), reply)) {
+    failed_from_.reset();
+  } else if (first) {
+    failed_from_ = Beginning{record_, found, copied};
+  }
 }
 
 void LocalRegistry::resume(const RegistryRequest &request, RegistryReply &reply) {
@@ -299,7 +320,9 @@ void LocalRegistry::extend(const RegistryRequest &request, RegistryReply &reply)
   }
   OwnRecord next = record_;
   next.ceiling = std::max(record_.ceiling, request.ceiling);  // U4
-  store(request, std::move(next), reply);
+  RegistryRequest kept = request;
+  if (record_.ceiling > request.ceiling) kept.window = std::max(record_.window, request.window);
+  store(kept, std::move(next), reply);
 }
 
 bool LocalRegistry::store(const RegistryRequest &request, OwnRecord next, RegistryReply &reply) {
@@ -307,6 +330,7 @@ bool LocalRegistry::store(const RegistryRequest &request, OwnRecord next, Regist
   next.boot = host_.boot;
   next.boottime = request.boottime;
   next.issuing = request.issuing_ns;
+  next.window = request.window;
   std::string why;
   if (!store_.store(next, why)) {
     reply.outcome = RegistryOutcome::failed;

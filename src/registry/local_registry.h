@@ -40,6 +40,7 @@ class LocalRegistry final : public Registry {
   void resume(const RegistryRequest &request, RegistryReply &reply);
   void extend(const RegistryRequest &request, RegistryReply &reply);
   bool load(RegistryReply &reply, bool &found, bool &copied);
+  bool load_for(const RegistryRequest &request, RegistryReply &reply, bool &found, bool &copied);
   bool choose(const RegistryRequest &request, bool found, bool copied, OwnRecord &next,
               std::string &message);
   bool pinned(const RegistryRequest &request, OwnRecord &next, std::string &message);
@@ -56,6 +57,14 @@ class LocalRegistry final : public Registry {
   // only read back serves as a floor, never as a ceiling (U3).
   OwnRecord record_;
   bool held_ = false;  // record_ names the node that this incarnation holds
+  // What an acquisition began with whose write failed: the file may show it all
+  // the same. Nothing of it was promised to anybody.
+  struct Beginning {
+    OwnRecord record;
+    bool found = false;
+    bool copied = false;
+  };
+  std::optional<Beginning> failed_from_;
 };
 
 }  // namespace idgen

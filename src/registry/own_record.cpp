@@ -210,6 +210,7 @@ std::string to_text(const OwnRecord &record) {
   line("boot", record.boot);
   line("boottime", std::to_string(record.boottime));
   line("issuing", std::to_string(record.issuing));
+  line("window", std::to_string(record.window));
   text += '\n';
   text += "checksum = " + hex(checksum_of(text), 8) + "\n";
   return text;
@@ -245,6 +246,7 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   read.boot = lines.value("boot");
   lines.number("boottime", read.boottime);
   lines.number("issuing", read.issuing);
+  lines.number("window", read.window);
 
   const std::string_view covered = text.substr(0, text.size() - lines.left());
   std::uint32_t checksum = 0;

@@ -18,6 +18,7 @@
 //    boot = 01234567-89ab-cdef-0123-456789abcdef
 //    boottime = 86400000000000         CLOCK_BOOTTIME, ns, when written
 //    issuing = 59876540210000000       issuing time, ns since the epoch
+//    window = 3000000000               the longest since the clocks last met, ns
 //    checksum = 89abcdef               CRC-32 (zlib) of all lines above
 //
 // A record is never changed in place: a temporary file is written, fsync'ed,
@@ -74,6 +75,7 @@ struct OwnRecord {
   std::string boot;
   std::int64_t boottime = 0;
   std::int64_t issuing = 0;
+  std::int64_t window = 0;
   friend bool operator==(const OwnRecord &, const OwnRecord &) = default;
 };
 

@@ -54,6 +54,7 @@ struct Disk final : RecordStore {
     ++writes;
     foreign = foreign || record.incarnation != holder;
     if (mutant_ == Mutant::left_forgotten) record.left.clear();
+    if (mutant_ == Mutant::window_forgotten) record.window = 0;
     OwnRecord written = record;
     if (mutant_ == Mutant::ceiling_lowered && writes % 4 == 0) {
       written.ceiling -= written.ceiling > 1000 ? 1000 : 0;
@@ -61,6 +62,7 @@ struct Disk final : RecordStore {
     switch (fault) {
       case Fault::none:
       case Fault::unreadable:
+        if (random_.one_in(8)) backup = written;
         cache = durable = written;
         return true;
       case Fault::full:
@@ -85,6 +87,7 @@ struct Disk final : RecordStore {
   Fault fault = Fault::none;
   std::optional<OwnRecord> cache;
   std::optional<OwnRecord> durable;
+  std::optional<OwnRecord> backup;  // of some time ago
   std::uint64_t writes = 0;
   Incarnation holder;    // of the life that runs
   bool foreign = false;  // somebody else has written

@@ -24,6 +24,7 @@ enum class Broken : std::uint8_t {
   order,     // an ID not greater than one returned before its call began
   window,    // a ceiling further ahead than the time since the start allows
   lead,      // issuing time further ahead than what is believed allows
+  rollback,  // a lead that windows and the skew allowed explain counts as a rollback
   liveness,  // nothing is issued although nothing is in the way
 };
 
@@ -48,6 +49,7 @@ enum class Mutant : std::uint8_t {
   full_window_at_start,   // windows are not short soon after a start
   jumps_followed,         // a wall clock far ahead is followed at once
   evidence_ignored,       // and at a start
+  window_forgotten,       // a start doesn't know how long windows were
   never_acknowledged,     // no write is ever acknowledged
 };
 
@@ -79,13 +81,14 @@ inline constexpr MutantName kMutants[] = {
     {Mutant::full_window_at_start, "full_window_at_start", {Broken::window}},
     {Mutant::jumps_followed, "jumps_followed", {Broken::lead}},
     {Mutant::evidence_ignored, "evidence_ignored", {Broken::lead}},
+    {Mutant::window_forgotten, "window_forgotten", {Broken::rollback}},
     {Mutant::never_acknowledged, "never_acknowledged", {Broken::liveness}},
 };
 
 inline const char *name_of(Broken broken) {
   constexpr const char *names[] = {"nothing", "repeat", "U1",   "U2",      "U3",
                                    "U4",      "U5",     "U6",   "U7",      "U8",
-                                   "order",   "window", "lead", "liveness"};
+                                   "order",   "window", "lead", "rollback", "liveness"};
   return names[static_cast<int>(broken)];
 }
 

@@ -23,6 +23,11 @@ const char *const kSeenNames[kSeen] = {"IDs",
                                        "paused across a change of grants",
                                        "clone",
                                        "restore",
+                                       "restore of an older backup",
+                                       "settings changed",
+                                       "coarse ticks",
+                                       "stopped, and recovered by slewing",
+                                       "start far ahead by a longer window",
                                        "copy refused",
                                        "copy confirmed",
                                        "disk fault",
@@ -39,6 +44,9 @@ constexpr std::uint32_t kFirstPinned = 1000;  // above all that are drawn
 constexpr std::uint64_t kChaosEvents = 1200;
 constexpr std::uint64_t kCalmEvents = 20000;
 constexpr std::size_t kTraceLines = 60;
+constexpr const char *kLayouts[] = {"time:41 shard:10 sequence:5", "time:41 shard:10 sequence:5",
+                                    "time:38 shard:10 sequence:9 tick:10ms",
+                                    "time:36 shard:10 sequence:12 tick:50ms"};
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   return (hash ^ value) * 0x100000001b3u;
@@ -59,14 +67,15 @@ World::World(std::uint64_t seed, Mutant mutant, bool trace)
     : random_(seed),
       mutant_(mutant),
       trace_(trace),
-      layout_(parse_layout("time:41 shard:10 sequence:5", 0).layout),
+      layout_(parse_layout(kLayouts[random_.below(std::size(kLayouts))], 0).layout),
       issue_(IssueLayout::of(layout_)) {
-  policy_.window = random_.between(2, 20) * 100 * kMs;
+  policy_.window = random_.one_in(5) ? 300 * kSecond : random_.between(2, 20) * 100 * kMs;
   policy_.max_skew = random_.between(1, 10) * kSecond;
   policy_.confirm = random_.between(1, 6) * kSecond;
   policy_.on_rollback = static_cast<OnRollback>(random_.below(3));
   policy_.require_sync = random_.one_in(10);
   policy_.shard_mask = layout_.shard.max();
+  if (issue_.tick_ns > kMs) see(Seen::coarse_ticks);
 }
 
 template <typename... Parts>
@@ -109,6 +118,7 @@ Instance &World::add_instance(std::int64_t start_at) {
   instance.machine.booted = now_ - random_.between(1, 1000) * kSecond;
   instance.machine.boot = ++boots_;
   instance.ghost.born = now_;
+  note_settings(instance);
   return instance;
 }
 
@@ -176,14 +186,26 @@ void World::heal() {
   }
 }
 
+// With policy `stop`: the clock is put nearly right, and the rest is to be slewed.
+// If a long window still lay ahead, wholly right.
+void World::put_right(Instance &instance) {
+  if (instance.keeper->trouble() != ClockTrouble::rollback) return;
+  const ClockSample sample = instance.machine.sample(now_);
+  const std::int64_t lead = sample.monotonic + instance.keeper->clock().offset() - sample.wall;
+  const std::int64_t limit = instance.policy.max_skew + instance.keeper->clock().window();
+  if (lead <= limit || instance.put_right == 4) return;
+  ++instance.put_right;
+  instance.machine.wall_offset += instance.put_right == 1 ? lead - limit - 100 * kMs : lead;
+  see(Seen::stop_recovered);
+}
+
 // Has each issued since the faults ended, but for those that say why not?
 bool World::all_issue() const {
   return std::all_of(instances_.begin(), instances_.end(), [&](const auto &instance) {
     if (instance->gone || instance->ghost.issued > 0) return true;
     if (!instance->running || !instance->keeper) return false;
     const Keeper &keeper = *instance->keeper;
-    return keeper.trouble() != ClockTrouble::none ||
-           (keeper.grant().state == GrantState::fenced && instance->policy.shard >= 0);
+    return (keeper.grant().state == GrantState::fenced && instance->policy.shard >= 0);
   });
 }
 
@@ -191,7 +213,7 @@ void World::chaos() {
   next_chaos_ = now_ + random_.between(20, 400) * kMs;
   Instance &instance = *instances_[random_.below(instances_.size())];
   if (instance.gone) return;
-  switch (random_.below(16)) {
+  switch (random_.below(18)) {
     case 0:
     case 1:
       if (instance.running) crash(instance, false);
@@ -253,6 +275,10 @@ void World::chaos() {
         }
       }
       break;
+    case 15:
+    case 16:
+      change_settings(instance);
+      break;
     default:
       // An operator who knows that the original is gone, and its time past.
       if (instance.running && instance.keeper && instance.policy.shard >= 0 &&
@@ -285,6 +311,7 @@ void World::step_wall(Instance &instance) {
                                            -1000,   5000,     -5000,    50000,       -50000,
                                            3600000, -3600000, 86400000, 31536000000, -1500000000};
   std::int64_t &offset = instance.machine.wall_offset;
+  instance.ghost.clock_was_right = false;
   if (random_.one_in(3)) {
     offset = 0;
   } else {
@@ -293,15 +320,56 @@ void World::step_wall(Instance &instance) {
   tell(instance, "wall clock off by ms", offset / kMs);
 }
 
+// Loaded at once, as the worker does; backends take them as they come.
+void World::change_settings(Instance &instance) {
+  KeeperPolicy &policy = instance.policy;
+  switch (random_.below(5)) {
+    case 0:
+    case 1: {
+      static constexpr std::int64_t windows[] = {200, 500, 2000, 20000, 300000};
+      policy.window = windows[random_.below(std::size(windows))] * kMs;
+      break;
+    }
+    case 2:
+      if (mutant_ != Mutant::jumps_followed) policy.max_skew = random_.between(1, 10) * kSecond;
+      break;
+    case 3:
+      policy.confirm = random_.between(1, 6) * kSecond;
+      break;
+    default:
+      policy.on_rollback = static_cast<OnRollback>(random_.below(3));
+  }
+  note_settings(instance);
+  if (instance.keeper) instance.keeper->reload();
+  tell(instance, "settings: window ms", policy.window / kMs, "max_skew ms", policy.max_skew / kMs,
+       "confirm ms", policy.confirm / kMs, "on_rollback", static_cast<int>(policy.on_rollback));
+  see(Seen::settings_changed);
+}
+
+void World::note_settings(Instance &instance) const {
+  Ghost &ghost = instance.ghost;
+  const std::int64_t max_skew =
+      mutant_ == Mutant::jumps_followed ? policy_.max_skew : instance.policy.max_skew;
+  ghost.max_skew = std::max(ghost.max_skew, max_skew);
+  ghost.confirm = std::min(ghost.confirm, instance.policy.confirm);
+  ghost.longest_window = std::max(ghost.longest_window, instance.policy.window);
+}
+
 // A copy of the data directory: started beside the original, or in its place.
 void World::copy(Instance &from, bool in_place) {
   Instance &to = add_instance(now_ + random_.between(1, 500) * kMs);
   to.policy = from.policy;
-  to.disk.cache = to.disk.durable = from.disk.cache;
+  const bool older = from.disk.backup && random_.one_in(3);
+  to.disk.cache = to.disk.durable = older ? from.disk.backup : from.disk.cache;
+  if (older) see(Seen::older_backup);
+  to.ghost.max_skew = from.ghost.max_skew;
+  to.ghost.confirm = from.ghost.confirm;
+  to.ghost.longest_window = from.ghost.longest_window;
+  to.ghost.clock_was_right = from.ghost.clock_was_right;
   to.ghost.allowed_lead = std::max(from.ghost.allowed_lead, from.machine.wall_offset);
   to.ghost.start_gain = from.ghost.start_gain + from.ghost.window;
   to.ghost.born = from.ghost.born;
-  const OwnRecord &record = *from.disk.cache;
+  const OwnRecord &record = *to.disk.cache;
   to.ghost.forbidden = {record.node};
   for (const auto *past : {&record.left, &record.former}) {
     for (const PastNode &known : *past) to.ghost.forbidden.push_back(known.node);
@@ -333,12 +401,13 @@ void World::start(Instance &instance) {
   instance.backends = {};
   instance.steps.clear();
   instance.started = instance.machine.sample(now_).monotonic;
+  if (random_.one_in(6)) instance.started -= 3600 * kSecond;  // as if it had run for an hour
   for (Backend &backend : instance.backends) backend.next = now_ + soon();
   Ghost &ghost = instance.ghost;
   ghost.start_gain += ghost.window;
   ghost.window = ghost.slowest = 0;
   ghost.evidence = {};
-  ghost.has_published = false;
+  ghost.has_published = ghost.raised = false;
   ghost.floors.clear();
   if (ghost.rotation_written) {
     ghost.returned = 0;
@@ -394,6 +463,7 @@ void World::start_worker(Instance &instance) {
   instance.request = Instance::Request::none;
   instance.asks = false;
   if (instance.saved) {
+    if (!instance.ghost.raised) instance.ghost.start_gain += instance.ghost.window;
     Grant grant = unpack(issue_, instance.grant);
     if (mutant_ == Mutant::read_back_is_ceiling && instance.disk.cache &&
         instance.disk.cache->node == grant.node && grant.state == GrantState::active) {
@@ -461,6 +531,7 @@ void World::step_worker(Instance &instance) {
   }
   const Turn turn = instance.keeper->turn(sample, instance.policy);
   carry_out(instance, turn);
+  if (calm_) put_right(instance);
   instance.worker_next = now_ + std::max<std::int64_t>(turn.wake_at - sample.monotonic, kMs) +
                          (is_pause() ? soon() : 0);
   if (instance.request != Instance::Request::none || instance.asks) {
@@ -473,6 +544,11 @@ void World::carry_out(Instance &instance, const Turn &turn) {
   const auto kind = [](WordStep::Kind wanted) {
     return [wanted](const WordStep &step) { return step.kind == wanted; };
   };
+  // A node that is acquired again begins at the old ceiling, as a start does.
+  if (std::any_of(turn.words.begin(), turn.words.end(), kind(WordStep::Kind::raise))) {
+    if (instance.ghost.raised) instance.ghost.start_gain += instance.ghost.window;
+    instance.ghost.raised = true;
+  }
   std::deque<WordStep> &steps = instance.steps;
   steps.insert(steps.end(), turn.words.begin(), turn.words.end());
   const bool changes = std::any_of(steps.begin(), steps.end(), kind(WordStep::Kind::raise)) ||
@@ -491,7 +567,7 @@ void World::carry_out(Instance &instance, const Turn &turn) {
       case ClockEventKind::accepted:
       case ClockEventKind::confirmed:
         ghost.allowed_lead = std::max(ghost.allowed_lead, instance.machine.wall_offset);
-        ghost.allowed_lead += policy_.max_skew;  // and may be stepped on from there
+        ghost.allowed_lead += ghost.max_skew;  // and may be stepped on from there
         if (event.kind == ClockEventKind::confirmed) see(Seen::confirmed);
         break;
       case ClockEventKind::rotated:
@@ -503,6 +579,21 @@ void World::carry_out(Instance &instance, const Turn &turn) {
       case ClockEventKind::stopped:
         see(Seen::stopped);
         break;
+      case ClockEventKind::holding:
+      case ClockEventKind::rollback: {
+        const std::int64_t explained = instance.policy.max_skew + ghost.longest_window;
+        if (!ghost.clock_was_right) break;
+        if (event.skew > instance.policy.max_skew + instance.policy.window &&
+            event.skew <= explained) {
+          see(Seen::started_far_ahead);
+          if (event.kind == ClockEventKind::rollback) {
+            fail(Broken::rollback, "a lead of " + std::to_string(event.skew / kMs) +
+                                       " ms counts as a rollback, " +
+                                       std::to_string(explained / kMs) + " ms are explained");
+          }
+        }
+        break;
+      }
       default:
         break;
     }
@@ -523,12 +614,13 @@ void World::carry_out(Instance &instance, const Turn &turn) {
   Ghost &ghost = instance.ghost;
   const std::int64_t uptime = instance.machine.sample(now_).monotonic - instance.started;
   std::int64_t limit =
-      std::max(std::min(policy_.window, uptime), std::min(policy_.window, 200 * kMs));
-  if (ghost.slowest > 0) limit = std::max(limit, std::min(policy_.max_skew, uptime / 10));
+      std::max(std::min(instance.policy.window, uptime), 200 * kMs);
+  if (ghost.slowest > 0) limit = std::max(limit, std::min(std::max(ghost.max_skew, instance.policy.max_skew), uptime / 10));
   const std::uint64_t ticks =
       ask.ask == RegistryAsk::acquire ? ask.ticks : ask.ceiling - ask.issuing_tick;
   const std::int64_t span = static_cast<std::int64_t>(ticks) * issue_.tick_ns;
   ghost.window = std::max(ghost.window, span);
+  ghost.longest_window = std::max(ghost.longest_window, span);
   if (span > limit + 2 * issue_.tick_ns) {
     fail(Broken::window, "a window of " + std::to_string(span / kMs) + " ms after " +
                              std::to_string(uptime / kMs) + " ms");
@@ -554,7 +646,7 @@ void World::store_word(Instance &instance, const WordStep &step) {
       break;
     case WordStep::Kind::set_back:
       if (active) fail(Broken::u7, "the word is set back under an active grant");
-      if (instance.policy.on_rollback != OnRollback::rotate) fail(Broken::u1, "set back");
+      if (!instance.ghost.rotation_written) fail(Broken::u1, "set back");
       if (issued_.count(step.value) != 0) {
         fail(Broken::u1, "the word is set to an ID that was issued");
       }
@@ -617,10 +709,12 @@ void World::send(Instance &instance) {
   }
   if (reply.ask == RegistryAsk::look) {
     instance.ghost.evidence = reply.evidence;
-    instance.ghost.allowed_lead += policy_.max_skew;  // a start may find it that far ahead
-    if (mutant_ == Mutant::evidence_ignored) reply.evidence = {};
+    instance.ghost.allowed_lead += instance.ghost.max_skew;  // a start may find it that far ahead
+    if (mutant_ == Mutant::evidence_ignored) reply.evidence.known = false;
   }
   if ((!calm_ && random_.one_in(40)) || mutant_ == Mutant::never_acknowledged) {
+    // What was written and not heard of is skipped by the next acquisition.
+    if (ask.ask == RegistryAsk::acquire) instance.ghost.start_gain += instance.ghost.window;
     reply.outcome = RegistryOutcome::failed;
     see(Seen::lost_answer);
   }
@@ -732,9 +826,9 @@ void World::won(Instance &instance, Backend &backend) {
 void World::check_lead(const Instance &instance, std::uint64_t tick) {
   const Ghost &ghost = instance.ghost;
   const std::int64_t lead = static_cast<std::int64_t>(tick) * issue_.tick_ns - now_;
-  const std::int64_t periods = 1 + (now_ - ghost.born) / policy_.confirm;
+  const std::int64_t periods = 1 + (now_ - ghost.born) / ghost.confirm;
   const std::int64_t bound = std::max<std::int64_t>(ghost.allowed_lead, 0) +
-                             periods * policy_.max_skew + ghost.start_gain +
+                             2 * periods * ghost.max_skew + ghost.start_gain +
                              (kMaxLead + 2) * issue_.tick_ns;
   if (lead > bound) {
     fail(Broken::lead, "an ID " + std::to_string(lead / kMs) + " ms ahead, " +

@@ -49,6 +49,11 @@ enum class Seen : std::uint8_t {
   paused_across_a_change,
   clone,
   restore,
+  older_backup,
+  settings_changed,
+  coarse_ticks,
+  stop_recovered,
+  started_far_ahead,
   refused_copy,
   confirmed_copy,
   disk_fault,
@@ -97,12 +102,18 @@ struct Ghost {
   std::map<std::uint32_t, std::uint64_t> durable;  // highest durable ceiling of a node
   std::vector<std::uint32_t> forbidden;            // nodes that the copied record named
   bool has_published = false;                      // since this start
+  bool raised = false;                             // likewise
   ClockEvidence evidence;                          // at this start
   std::int64_t allowed_lead = 0;                   // over true time, but for max_skew and windows
   std::int64_t born = 0;
   std::int64_t window = 0;      // greatest seen in this life
   std::int64_t slowest = 0;     // write in this life
   std::int64_t start_gain = 0;  // what starts may have added
+  // The extremes of the settings so far: what was promised by them counts on.
+  std::int64_t max_skew = 0;
+  std::int64_t confirm = INT64_MAX;
+  std::int64_t longest_window = 0;
+  bool clock_was_right = true;  // always, as far as this instance saw
   std::uint64_t issued = 0;
 };
 
@@ -116,6 +127,7 @@ struct Instance {
   KeeperPolicy policy;
   bool gone = false;  // for good
   bool running = false;
+  int put_right = 0;  // how often
   std::int64_t frozen_until = 0;
   std::int64_t start_at = 0;
 
@@ -163,8 +175,11 @@ class World {
   void chaos();
   void heal();
   bool all_issue() const;
+  void put_right(Instance &instance);
   Instance &add_instance(std::int64_t now);
   void copy(Instance &from, bool in_place);
+  void change_settings(Instance &instance);
+  void note_settings(Instance &instance) const;
   void start(Instance &instance);
   void crash(Instance &instance, bool machine);
   void end_worker(Instance &instance);

@@ -353,6 +353,30 @@ RC_GTEST_PROP(Clock, issuing_time_never_steps_back_nor_runs_ahead_of_what_is_bel
   }
 }
 
+// What was followed is forgotten steadily, so that within any span of `confirm`
+// it comes to no more than twice max_skew; what may be noise doesn't count.
+TEST(Clock, steps_ahead_are_followed_up_to_twice_the_skew_allowed_within_the_time_to_confirm) {
+  Machine machine;
+  machine.start();
+  const std::int64_t start = machine.clock.offset();
+  std::int64_t most = 0;
+  for (const std::int64_t end = machine.monotonic + kPolicy.confirm; machine.monotonic < end;) {
+    // As greedy as can be: whatever would just be followed.
+    for (std::int64_t step = kPolicy.max_skew; step > Clock::kNoise; step -= 10 * kMs) {
+      Machine tried = machine;
+      tried.wall += step;
+      tried.tick();
+      if (tried.clock.state() != ClockState::synchronized) continue;
+      machine = tried;
+      break;
+    }
+    machine.ticks(2 * kSecond);
+    most = machine.clock.offset() - start;
+  }
+  EXPECT_GT(most, kPolicy.max_skew * 19 / 10);
+  EXPECT_LE(most, 2 * kPolicy.max_skew);
+}
+
 // Backends use the offset between the samples too: a worker that comes late must
 // not take seconds off at once.
 TEST(Clock, a_late_sample_does_not_step_issuing_time_back) {

@@ -98,6 +98,7 @@ struct Rig {
     } else if (request.ask == RegistryAsk::extend) {
       answer(done(grant.node, 0, request.ceiling));
     } else {
+      if (request.shard >= 0) node = static_cast<std::uint32_t>(request.shard);
       answer(done(node, request.issuing_tick, request.issuing_tick + request.ticks));
     }
   }
@@ -169,7 +170,7 @@ TEST(Keeper, a_change_of_nodes_withdraws_first_and_raises) {
   rig.run(kSecond);
   const std::uint64_t ceiling = rig.grant.ceiling;
   rig.policy.shard = 9;
-  rig.keeper.reload(rig.policy);
+  rig.keeper.reload();
   rig.turn();
   ASSERT_EQ(rig.request.ask, RegistryAsk::acquire);
   EXPECT_EQ(rig.request.shard, 9);
@@ -185,7 +186,7 @@ TEST(Keeper, a_change_of_nodes_that_is_refused_keeps_the_old_one) {
   Rig rig;
   rig.start(7);
   rig.policy.shard = 9;
-  rig.keeper.reload(rig.policy);
+  rig.keeper.reload();
   rig.turn();
   const Grant before = rig.grant;
   rig.answer_as(RegistryOutcome::refused);
@@ -247,7 +248,7 @@ TEST(Keeper, a_rotation_that_is_refused_holds_on_and_is_told_once) {
   EXPECT_EQ(rig.grant.state, GrantState::active);
   EXPECT_EQ(rig.keeper.clock().state(), ClockState::rollback);
   EXPECT_GT(rig.grant.ceiling, rig.tick());
-  rig.keeper.reload(rig.policy);
+  rig.keeper.reload();
   rig.turn();
   if (rig.asked && rig.request.ask == RegistryAsk::extend) rig.grant_as_asked();
   rig.turn();
@@ -333,7 +334,7 @@ TEST(Keeper, an_answer_that_comes_after_the_breaker_opened_publishes_nothing) {
     rig.run(kSecond);
     if (!extension) {
       rig.policy.shard = 9;
-      rig.keeper.reload(rig.policy);
+      rig.keeper.reload();
     }
     while (!rig.asked) rig.turn(10 * kMs);
     rig.wall -= kHour;
@@ -366,13 +367,14 @@ TEST(Keeper, before_the_epoch_nothing_is_issued_until_the_clock_is_right) {
   rig.wall = -kHour;
   rig.turn();
   EXPECT_EQ(rig.grant.state, GrantState::breaker);
-  EXPECT_FALSE(rig.asked);
   EXPECT_EQ(rig.keeper.trouble(), ClockTrouble::before_epoch);
+  EXPECT_EQ(rig.request.ask, RegistryAsk::look);
+  rig.grant_as_asked();
+  rig.turn();
+  EXPECT_FALSE(rig.asked);
   rig.wall = right;
   rig.turn();
   EXPECT_EQ(rig.grant.state, GrantState::acquiring);
-  rig.grant_as_asked();
-  rig.turn();
   rig.grant_as_asked();
   EXPECT_EQ(rig.grant.state, GrantState::active);
   // One that runs takes it as any other rollback.
@@ -401,7 +403,7 @@ TEST(Keeper, a_start_that_the_record_contradicts_is_suspect) {
   Rig rig;
   rig.turn();
   RegistryAnswer looked = rig.done(0, 0, 0);
-  looked.evidence = {true, true, rig.monotonic - kSecond, rig.wall - 24 * kHour};
+  looked.evidence = {true, true, rig.monotonic - kSecond, rig.wall - 24 * kHour, 0};
   rig.answer(looked);
   rig.turn();
   EXPECT_EQ(rig.keeper.clock().state(), ClockState::suspect);
@@ -550,7 +552,7 @@ TEST(Keeper, a_confirmed_copy_starts_a_window_above_the_clock) {
   EXPECT_FALSE(rig.keeper.confirm_copy(rig.policy)) << "nothing is wanted";
   // It holds for one acquisition.
   rig.policy.shard = 10;
-  rig.keeper.reload(rig.policy);
+  rig.keeper.reload();
   rig.turn();
   EXPECT_EQ(rig.request.ask, RegistryAsk::acquire);
   EXPECT_FALSE(rig.request.confirmed);
@@ -592,6 +594,109 @@ TEST(Keeper, slews_while_the_breaker_is_open) {
   const std::int64_t end = rig.monotonic + 10 * kSecond;
   while (rig.monotonic < end) rig.turn(std::max(rig.wake_at - rig.monotonic, kMs));
   EXPECT_LT(rig.keeper.clock().skew(), skew - 9 * kSecond / 10);
+}
+
+// A ceiling of the longer window still lies ahead when they have met.
+TEST(Keeper, a_window_that_was_longer_is_no_rollback_when_the_breaker_closes) {
+  Rig rig;
+  rig.policy.on_rollback = OnRollback::stop;
+  rig.policy.window = 300 * kSecond;
+  rig.monotonic += 3600 * kSecond;
+  rig.start();
+  rig.run(kSecond);
+  rig.policy.window = 3 * kSecond;
+  rig.wall -= kHour;
+  rig.turn(10 * kMs);
+  ASSERT_EQ(rig.grant.state, GrantState::breaker);
+  rig.wall += kHour;
+  rig.run(kSecond);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  EXPECT_EQ(rig.keeper.clock().state(), ClockState::holding);
+}
+
+// From 5 minutes to 3 seconds: the start finds itself far ahead, and explains it.
+TEST(Keeper, a_window_that_was_longer_is_no_rollback) {
+  for (const bool copied : {false, true}) {
+    Rig rig;
+    rig.policy.on_rollback = OnRollback::stop;
+    rig.turn();
+    RegistryAnswer looked = rig.done(0, 0, 0);
+    looked.evidence = {!copied, true, rig.monotonic - kSecond, rig.wall - kSecond, 300 * kSecond};
+    rig.answer(looked);
+    rig.turn();
+    EXPECT_EQ(rig.request.window, 300 * kSecond) << "for a start that follows";
+    const std::uint64_t floor = rig.wall_tick() + 299'000;
+    rig.answer(rig.done(7, floor, floor + rig.request.ticks));
+    EXPECT_EQ(rig.keeper.clock().state(), ClockState::holding);
+    EXPECT_EQ(rig.grant.state, GrantState::active);
+    rig.run(kSecond);
+    EXPECT_EQ(rig.keeper.clock().window(), 300 * kSecond);
+    rig.wall += 299 * kSecond;  // they meet
+    rig.run(5 * kSecond);
+    EXPECT_EQ(rig.request.window, rig.policy.window) << "forgotten";
+    rig.wall -= 100 * kSecond;
+    rig.turn(10 * kMs);
+    EXPECT_EQ(rig.keeper.clock().state(), ClockState::rollback);
+  }
+}
+
+TEST(Keeper, a_suspect_clock_is_accepted_and_confirmed_without_a_node) {
+  for (const bool accepted : {true, false}) {
+    for (const bool breaker : {true, false}) {
+      Rig rig;
+      rig.policy.require_sync = breaker;
+      if (breaker) rig.kernel = KernelSync::unsynchronized;
+      RegistryAnswer looked;
+      looked.ask = RegistryAsk::look;
+      looked.outcome = RegistryOutcome::done;
+      looked.evidence = {true, true, rig.monotonic, rig.wall - 24 * kHour, 0};
+      // The node can't be had: the disk is full, or the breaker open.
+      const auto run = [&](std::int64_t span) {
+        for (const std::int64_t end = rig.monotonic + span; rig.monotonic < end;) {
+          rig.turn(100 * kMs);
+          if (!rig.asked) continue;
+          if (rig.request.ask == RegistryAsk::look) {
+            rig.answer(looked);
+          } else {
+            rig.answer_as(RegistryOutcome::refused);
+          }
+        }
+      };
+      run(10 * kSecond);
+      ASSERT_EQ(rig.keeper.clock().state(), ClockState::suspect);
+      if (accepted) {
+        Turn turn;
+        ASSERT_TRUE(rig.keeper.accept_clock(rig.sample(), turn));
+      } else {
+        run(rig.policy.confirm);
+      }
+      run(10 * kSecond);
+      EXPECT_EQ(rig.keeper.clock().state(), ClockState::synchronized);
+      // Not for a clock that jumps again.
+      rig.wall += 24 * kHour;
+      rig.turn(100 * kMs);
+      EXPECT_EQ(rig.keeper.clock().state(), ClockState::suspect);
+    }
+  }
+}
+
+// A pin that comes while the node is being changed is not forgotten.
+TEST(Keeper, a_shard_that_is_pinned_during_a_rotation_is_taken_afterwards) {
+  Rig rig;
+  rig.policy.on_rollback = OnRollback::rotate;
+  rig.start(7);
+  rig.wall -= kHour;
+  while (!(rig.asked && rig.request.fresh)) {
+    if (rig.asked) rig.grant_as_asked();
+    rig.turn(10 * kMs);
+  }
+  rig.policy.shard = 9;
+  rig.keeper.reload();
+  rig.grant_as_asked(8);
+  ASSERT_EQ(rig.grant.node, 8u);
+  while (!rig.asked) rig.turn(10 * kMs);
+  EXPECT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_EQ(rig.request.shard, 9);
 }
 
 }  // namespace

@@ -114,9 +114,12 @@ RC_GTEST_PROP(Lease, crashes_do_not_carry_issuing_time_away, ()) {
   }
 }
 
-TEST(Lease, coarse_ticks_leave_at_least_four) {
-  Lease lease(IssueLayout{20, 10, 12, kSecond}, 0);
-  EXPECT_EQ(lease.next(kOld, 5000, kWindow).ticks, kMinWindowTicks);
+TEST(Lease, coarse_ticks_leave_at_least_two) {
+  Lease lease(IssueLayout{20, 10, 12, 10 * kSecond}, 0);
+  EXPECT_EQ(lease.next(kOld, 5000, kWindow).ticks, kFirstWindowTicks);
+  lease.acknowledged(kOld, 5002);
+  EXPECT_EQ(lease.next(kOld, 5000, kWindow).ask, Lease::Ask::nothing);
+  EXPECT_EQ(lease.next(kOld, 5001, kWindow).ceiling, 5003u) << "one is time to write";
 }
 
 TEST(Lease, repeats_what_failed_after_a_pause_that_doubles) {

@@ -344,18 +344,46 @@ TEST_F(LocalRegistryTest, says_what_an_earlier_run_left_of_the_time) {
   RegistryRequest request = acquire(1, 5000);
   request.boottime = 111;
   request.issuing_ns = 222;
+  request.window = 333;
   ask(registry, request);
   Opened later = open();
-  EXPECT_EQ(look(later).evidence, (ClockEvidence{true, true, 111, 222}));
+  EXPECT_EQ(look(later).evidence, (ClockEvidence{true, true, 111, 222, 333}));
   fs::copy(directory(), directory("copy"));
   Opened copy = open("copy");
   EXPECT_FALSE(look(copy).evidence.known) << "another machine's time";
+  EXPECT_EQ(look(copy).evidence.window, 333) << "but it begins above the same ceiling";
   RecordFile file(directory());
   LocalHost rebooted = LocalHost::here(kSystem);
   rebooted.boot = "another";
   LocalRegistry after(file, layout(), rebooted);
   request.ask = RegistryAsk::look;
-  EXPECT_EQ(ask(after, request).evidence, (ClockEvidence{true, false, 111, 222}));
+  EXPECT_EQ(ask(after, request).evidence, (ClockEvidence{true, false, 111, 222, 333}));
+}
+
+// A disk on which the rename shows, but its directory's fsync fails.
+struct UnsureStore final : RecordStore {
+  explicit UnsureStore(RecordStore &store) : file(store) {}
+  Load load(OwnRecord &record, bool &copied, std::string &why) const override {
+    return file.load(record, copied, why);
+  }
+  bool store(OwnRecord &record, std::string &why) override { return file.store(record, why) && sure; }
+  RecordStore &file;
+  bool sure = false;
+};
+
+TEST_F(LocalRegistryTest, tries_that_fail_do_not_carry_the_floor_away) {
+  Opened before = open();
+  const std::uint64_t ceiling = ask(before, acquire(1, 5000)).ceiling;
+  RecordFile file(directory());
+  UnsureStore store(file);
+  LocalRegistry registry(store, layout(), LocalHost::here(kSystem));
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(ask(registry, acquire(2, 5000)).outcome, RegistryOutcome::failed);
+  }
+  store.sure = true;
+  const RegistryReply reply = ask(registry, acquire(2, 5000));
+  EXPECT_EQ(reply.outcome, RegistryOutcome::done);
+  EXPECT_EQ(reply.floor, ceiling);
 }
 
 // Policy `rotate`.

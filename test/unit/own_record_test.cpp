@@ -53,6 +53,7 @@ OwnRecord sample() {
   record.boot = "01234567-89ab-cdef-0123-456789abcdef";
   record.boottime = 86400000000000;
   record.issuing = 59876540210000000;
+  record.window = 3000000000;
   return record;
 }
 
@@ -82,6 +83,7 @@ RC_GTEST_PROP(OwnRecord, gives_back_what_was_written, ()) {
   record.base = *rc::gen::arbitrary<std::uint64_t>();
   record.boottime = *rc::gen::arbitrary<std::int64_t>();
   record.issuing = *rc::gen::arbitrary<std::int64_t>();
+  record.window = *rc::gen::arbitrary<std::int64_t>();
   OwnRecord again;
   std::string why;
   RC_ASSERT(from_text(to_text(record), again, why));
