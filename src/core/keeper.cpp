@@ -42,9 +42,11 @@ bool Keeper::accept_clock(const ClockSample &sample, Turn &turn) noexcept {
   return true;
 }
 
-bool Keeper::confirm_copy(const KeeperPolicy &policy) noexcept {
+bool Keeper::confirm_copy(const ClockSample &sample, const KeeperPolicy &policy) noexcept {
   if (lease_.held() && !pinned_elsewhere(policy)) return false;
   confirmed_ = true;
+  // The original may have issued up to a window ahead of its clock.
+  confirmed_floor_ = layout_.tick_of(sample.wall) + layout_.ticks_covering(policy.window);
   lease_.retry_at_once();
   reload();
   return true;
@@ -120,8 +122,8 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
   request.boottime = sample.monotonic + sample.suspended;
   request.issuing_tick = issuing_tick(sample.monotonic);
   request.ticks = step.ticks;
-  request.window = std::max(clock_.window(),
-                            static_cast<std::int64_t>(step.ticks) * layout_.tick_ns);
+  request.window =
+      std::max(clock_.window(), static_cast<std::int64_t>(step.ticks) * layout_.tick_ns);
   if (step.ask == Lease::Ask::extend) {
     request.ask = RegistryAsk::extend;
     request.node = grant_.node;
@@ -146,8 +148,7 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
       // U5: the instance's own highest ceiling counts, whatever a record says.
       request.issuing_tick = std::max(request.issuing_tick, highest_);
     }
-    // The original may have issued up to a window ahead of its clock.
-    if (confirmed_) request.issuing_tick += layout_.ticks_covering(policy.window);
+    if (confirmed_) request.issuing_tick = std::max(request.issuing_tick, confirmed_floor_);
   }
 }
 

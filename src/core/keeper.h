@@ -111,8 +111,9 @@ class Keeper {
   // An operator says: the wall clock is right, follow it.
   bool accept_clock(const ClockSample &sample, Turn &turn) noexcept;
   // An operator says: the original of this copied directory is gone, its pinned
-  // node may be taken. False if no node is wanted.
-  bool confirm_copy(const KeeperPolicy &policy) noexcept;
+  // node may be taken, a window above the clock as it is now. False if no node is
+  // wanted.
+  bool confirm_copy(const ClockSample &sample, const KeeperPolicy &policy) noexcept;
 
   const Clock &clock() const noexcept { return clock_; }
   const Lease &lease() const noexcept { return lease_; }
@@ -163,10 +164,11 @@ class Keeper {
   bool pin_refused_ = false;       // since the settings were loaded
   bool rotation_refused_ = false;  // in this rollback
   bool confirmed_ = false;         // confirm_copy(), until the next acquisition
-  bool looked_ = false;            // evidence_ is what the record says
-  bool judged_ = false;            // evidence_ is what became of a suspect clock
-  bool has_held_ = false;          // a node, in this incarnation
-  bool resuming_ = false;          // the registry is to be asked to go on
+  std::uint64_t confirmed_floor_ = 0;
+  bool looked_ = false;    // evidence_ is what the record says
+  bool judged_ = false;    // evidence_ is what became of a suspect clock
+  bool has_held_ = false;  // a node, in this incarnation
+  bool resuming_ = false;  // the registry is to be asked to go on
 };
 
 }  // namespace idgen

@@ -279,7 +279,7 @@ void Worker::obey() {
     carry_out(turn);
     return accepted;
   });
-  answer(shared->confirm_copy, [&] { return keeper_.confirm_copy(keeper_policy()); });
+  answer(shared->confirm_copy, [&] { return keeper_.confirm_copy(sample(), keeper_policy()); });
 }
 
 long Worker::turn() {

@@ -296,10 +296,13 @@ void World::chaos() {
             std::max(issue_.tick_of(instance.machine.sample(now_).wall + instance.policy.window),
                      ceiling_in(*instance.disk.cache, node));
         if (!others && highest_tick_[node] < clear &&
-            instance.keeper->confirm_copy(instance.policy)) {
+            instance.keeper->confirm_copy(instance.machine.sample(now_), instance.policy)) {
           tell(instance, "operator confirms the copy");
-          std::erase(instance.ghost.forbidden, node);
           instance.ghost.start_gain += instance.policy.window;
+          // It holds for the clock as it was.
+          instance.ghost.allowed_lead =
+              std::max(instance.ghost.allowed_lead, instance.machine.wall_offset);
+          std::erase(instance.ghost.forbidden, node);
           see(Seen::confirmed_copy);
         }
       }
@@ -352,7 +355,6 @@ void World::note_settings(Instance &instance) const {
       mutant_ == Mutant::jumps_followed ? policy_.max_skew : instance.policy.max_skew;
   ghost.max_skew = std::max(ghost.max_skew, max_skew);
   ghost.confirm = std::min(ghost.confirm, instance.policy.confirm);
-  ghost.longest_window = std::max(ghost.longest_window, instance.policy.window);
 }
 
 // A copy of the data directory: started beside the original, or in its place.
@@ -364,8 +366,7 @@ void World::copy(Instance &from, bool in_place) {
   if (older) see(Seen::older_backup);
   to.ghost.max_skew = from.ghost.max_skew;
   to.ghost.confirm = from.ghost.confirm;
-  to.ghost.longest_window = from.ghost.longest_window;
-  to.ghost.clock_was_right = from.ghost.clock_was_right;
+  to.ghost.clock_was_right = false;  // not checked: its record may be of any time
   to.ghost.allowed_lead = std::max(from.ghost.allowed_lead, from.machine.wall_offset);
   to.ghost.start_gain = from.ghost.start_gain + from.ghost.window;
   to.ghost.born = from.ghost.born;
@@ -463,8 +464,11 @@ void World::start_worker(Instance &instance) {
   instance.request = Instance::Request::none;
   instance.asks = false;
   if (instance.saved) {
-    if (!instance.ghost.raised) instance.ghost.start_gain += instance.ghost.window;
     Grant grant = unpack(issue_, instance.grant);
+    // It can't know that what its predecessor wrote was never published.
+    if (grant.state != GrantState::active) {
+      instance.ghost.start_gain += instance.ghost.window;
+    }
     if (mutant_ == Mutant::read_back_is_ceiling && instance.disk.cache &&
         instance.disk.cache->node == grant.node && grant.state == GrantState::active) {
       grant.ceiling = std::max(grant.ceiling, instance.disk.cache->ceiling);
@@ -548,6 +552,9 @@ void World::carry_out(Instance &instance, const Turn &turn) {
   if (std::any_of(turn.words.begin(), turn.words.end(), kind(WordStep::Kind::raise))) {
     if (instance.ghost.raised) instance.ghost.start_gain += instance.ghost.window;
     instance.ghost.raised = true;
+    if (instance.keeper->clock().state() == ClockState::synchronized) {
+      instance.ghost.longest_window = instance.ghost.window;
+    }
   }
   std::deque<WordStep> &steps = instance.steps;
   steps.insert(steps.end(), turn.words.begin(), turn.words.end());
@@ -578,6 +585,9 @@ void World::carry_out(Instance &instance, const Turn &turn) {
         break;
       case ClockEventKind::stopped:
         see(Seen::stopped);
+        break;
+      case ClockEventKind::synchronized:
+        ghost.longest_window = ghost.window;
         break;
       case ClockEventKind::holding:
       case ClockEventKind::rollback: {
@@ -613,9 +623,10 @@ void World::carry_out(Instance &instance, const Turn &turn) {
   if (ask.ask != RegistryAsk::acquire && ask.ask != RegistryAsk::extend) return;
   Ghost &ghost = instance.ghost;
   const std::int64_t uptime = instance.machine.sample(now_).monotonic - instance.started;
-  std::int64_t limit =
-      std::max(std::min(instance.policy.window, uptime), 200 * kMs);
-  if (ghost.slowest > 0) limit = std::max(limit, std::min(std::max(ghost.max_skew, instance.policy.max_skew), uptime / 10));
+  std::int64_t limit = std::max(std::min(instance.policy.window, uptime), 200 * kMs);
+  if (ghost.slowest > 0)
+    limit =
+        std::max(limit, std::min(std::max(ghost.max_skew, instance.policy.max_skew), uptime / 10));
   const std::uint64_t ticks =
       ask.ask == RegistryAsk::acquire ? ask.ticks : ask.ceiling - ask.issuing_tick;
   const std::int64_t span = static_cast<std::int64_t>(ticks) * issue_.tick_ns;

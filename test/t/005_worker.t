@@ -54,10 +54,22 @@ cmp_ok(instance($node, 'extract(epoch FROM window_left)'), '<=', 1, 'the window 
 
 # Frozen: issuing stops at the ceiling, with the reason; thawed: it goes on.
 my $pid = worker_pid();
-my $ceiling = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instance');
+my $files = PostgreSQL::Test::Utils::tempdir();
+my $frozen;
+{
+    # Callers that give up soon, so that the freeze ends them all.
+    local $ENV{PGOPTIONS} = '-c idgen.max_wait=300ms';
+    $frozen = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--tolerate-disconnect', '--save', "$files/frozen");
+    wait_for_load(ids_so_far());
+}
 kill 'STOP', $pid;
+my $ceiling = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instance');
 $node->poll_query_until('postgres', 'SELECT window_left = interval \'0\' FROM snowflake_instance')
   or die 'the ceiling was not reached';
+my (undef, $figures) = finish_collector($frozen);
+cmp_ok($figures->{ids}, '>', 1000, 'a frozen worker: under load');
+is($node->safe_psql('postgres', "SELECT snowflake_timestamp($figures->{greatest}::bigint::snowflakeid) < '$ceiling'"), 't',
+    'and no ID at or above the ceiling');
 my ($state, $message, $took) = sqlstate_of($node, "SET idgen.max_wait = '50ms'; SELECT snowflake_nextval()");
 is($state, 'IDG03', 'a frozen worker fences the instance at its ceiling');
 like($message, qr/durable ceiling/, 'and the reason is said');
@@ -107,6 +119,8 @@ $node->poll_query_until('postgres', "SELECT floor >= '$ceiling' FROM snowflake_i
 pass('without a record the instance\'s own ceiling is the floor');
 
 # Killed: the server re-initialises; a new incarnation; the next ID is greater.
+my $killed = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--tolerate-disconnect', '--save', "$files/before");
+wait_for_load(ids_so_far());
 my $last = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
 my $incarnation = $node->safe_psql('postgres', 'SELECT incarnation FROM snowflake_instance');
 kill 'KILL', worker_pid();
@@ -114,6 +128,13 @@ $node->poll_query_until('postgres', "SELECT incarnation <> '$incarnation' FROM s
   or die 'the server did not come back';
 cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $last,
     'a killed worker costs a re-initialisation, never an ID');
+finish_collector($killed);
+run_collector($node, '--clients', 4, '--ids', 10_000, '--save', "$files/after");
+my $judged = '';
+IPC::Run::run([ $ENV{IDGEN_COLLECTOR}, 'check', "$files/before", "$files/after" ], '>', \$judged);
+$figures = figures($judged);
+cmp_ok($figures->{ids}, '>', 11_000, 'killed under load');
+is("$figures->{repeats} $figures->{inversions}", '0 0', 'no repeat, no inversion across the re-initialisation');
 
 # A pinned shard is taken on reload; order holds across the change.
 $last = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');

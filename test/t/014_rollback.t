@@ -144,7 +144,6 @@ cmp_ok(next_id($node), '>', $next, 'stop: or when the policy is changed');
 reconfigure($node, 'require_clock_sync', 'on');
 if ($node->safe_psql('postgres', 'SELECT kernel FROM snowflake_clock') eq 'synchronized') {
     cmp_ok(next_id($node), '>', 0, 'a kernel that is synchronized may issue');
-    pass('require_clock_sync') for 1 .. 2;
 } else {
     wait_for_state($node, 'breaker');
     ($state, $message) = sqlstate_of($node, 'SELECT snowflake_nextval()');
@@ -159,7 +158,7 @@ $node->stop('immediate');
 # --- crashes while the wall clock is behind ----------------------------------
 
 for my $kind ('an hour behind', 'a minute further back each time') {
-    my $loops = $soak ? 500 : 5;
+    my $loops = $soak ? 1000 : 10;
     $node = new_node($kind eq 'an hour behind' ? 'behind' : 'further');
     faulty($node);
     $node->start;

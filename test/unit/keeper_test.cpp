@@ -538,7 +538,9 @@ TEST(Keeper, a_confirmed_copy_starts_a_window_above_the_clock) {
   EXPECT_FALSE(rig.request.confirmed);
   rig.answer_as(RegistryOutcome::refused);
   EXPECT_EQ(rig.grant.state, GrantState::fenced);
-  EXPECT_TRUE(rig.keeper.confirm_copy(rig.policy));
+  EXPECT_TRUE(rig.keeper.confirm_copy(rig.sample(), rig.policy));
+  const std::uint64_t clear = rig.wall_tick() + 3000;
+  rig.wall -= kHour;  // before it is taken
   rig.turn();
   if (rig.request.ask == RegistryAsk::look) {
     rig.grant_as_asked();
@@ -546,10 +548,10 @@ TEST(Keeper, a_confirmed_copy_starts_a_window_above_the_clock) {
   }
   ASSERT_EQ(rig.request.ask, RegistryAsk::acquire);
   EXPECT_TRUE(rig.request.confirmed);
-  EXPECT_EQ(rig.request.issuing_tick, rig.wall_tick() + 3000);
+  EXPECT_EQ(rig.request.issuing_tick, clear);
   rig.grant_as_asked(9);
   EXPECT_EQ(rig.grant.state, GrantState::active);
-  EXPECT_FALSE(rig.keeper.confirm_copy(rig.policy)) << "nothing is wanted";
+  EXPECT_FALSE(rig.keeper.confirm_copy(rig.sample(), rig.policy)) << "nothing is wanted";
   // It holds for one acquisition.
   rig.policy.shard = 10;
   rig.keeper.reload();

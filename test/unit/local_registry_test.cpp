@@ -366,7 +366,9 @@ struct UnsureStore final : RecordStore {
   Load load(OwnRecord &record, bool &copied, std::string &why) const override {
     return file.load(record, copied, why);
   }
-  bool store(OwnRecord &record, std::string &why) override { return file.store(record, why) && sure; }
+  bool store(OwnRecord &record, std::string &why) override {
+    return file.store(record, why) && sure;
+  }
   RecordStore &file;
   bool sure = false;
 };

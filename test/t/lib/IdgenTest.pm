@@ -30,16 +30,16 @@ sub new_node {
     return $node;
 }
 
-# Preloads idgen in a node that was made otherwise (from a backup). Callers wait
-# for as long as it takes: a slow machine is no failure. What is about waiting
-# too long sets idgen.max_wait itself.
+# Preloads idgen in a node that was made otherwise (from a backup). Callers
+# wait for longer than by default: a slow machine is no failure, but a stall is
+# one. What is about waiting sets idgen.max_wait itself.
 sub configure {
     my ($node, @lines) = @_;
     # The build with injection points, if a line asks for it.
     my $build = (grep { $_ eq 'injection' } @lines) ? $ENV{IDGEN_INJECTION_SETTINGS} : $settings;
     $node->append_conf('postgresql.conf', slurp_file($build));
     $node->append_conf('postgresql.conf', "$_\n")
-      for "idgen.max_wait = '60s'", 'log_statement = none', grep { $_ ne 'injection' } @lines;
+      for "idgen.max_wait = '10s'", 'log_statement = none', grep { $_ ne 'injection' } @lines;
     return;
 }
 
