@@ -50,6 +50,7 @@ struct RunOptions {
   double seconds = 0;  // 0: until the IDs are there
   std::vector<int> batches = {1, 1, 1, 100, 1000};
   bool tolerate_disconnect = false;
+  std::string tolerate;  // an SQLSTATE
   std::string save;
 };
 
@@ -77,7 +78,11 @@ class Client {
       PQsetNoticeProcessor(
           connection, [](void *, const char *) {}, nullptr);
     }
-    if (PQstatus(connection) == CONNECTION_OK && prepare(connection)) {
+    if (PQstatus(connection) == CONNECTION_OK) {
+      if (!prepare(connection)) {
+        PQfinish(connection);
+        return;
+      }
       std::size_t turn = static_cast<std::size_t>(number_);
       const std::int64_t until = options_.seconds > 0
                                      ? now_ns() + static_cast<std::int64_t>(options_.seconds * 1e9)
@@ -87,17 +92,29 @@ class Client {
              call(connection, options_.batches[turn++ % options_.batches.size()])) {
       }
     } else {
-      out_.error = PQerrorMessage(connection);
+      note_error(connection, nullptr);
     }
     PQfinish(connection);
   }
 
  private:
+  // An error that is tolerated ends this client all the same.
+  void note_error(PGconn *connection, const PGresult *result) {
+    const char *field = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const std::string state = field == nullptr ? "" : field;
+    // Without an SQLSTATE the connection itself is gone, or was refused.
+    const bool gone = state.empty() || state == "57P01" || state == "57P02" || state == "57P03";
+    if (gone && options_.tolerate_disconnect) return;
+    if (!state.empty() && state == options_.tolerate) return;
+    out_.error = PQerrorMessage(connection);
+  }
+
   bool prepare(PGconn *connection) {
     for (const auto &[name, sql] : {std::pair{"one", "SELECT snowflake_nextval()"},
                                     std::pair{"many", "SELECT snowflake_batch($1::int)"}}) {
       PGresult *result = PQprepare(connection, name, sql, 0, nullptr);
       const bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+      if (!ok) note_error(connection, result);
       PQclear(result);
       if (!ok) return false;
     }
@@ -123,7 +140,7 @@ class Client {
       left_.fetch_sub(n, std::memory_order_relaxed);
       if (call.count != static_cast<std::size_t>(n)) out_.error = "a batch of the wrong size";
     } else {
-      out_.error = PQerrorMessage(connection);
+      note_error(connection, result);
     }
     PQclear(result);
     return ok && out_.error.empty();
@@ -248,14 +265,14 @@ int run(const RunOptions &options) {
     append(all, some);
     if (some.error.empty()) continue;
     failed = true;
-    if (!options.tolerate_disconnect) std::fprintf(stderr, "%s\n", some.error.c_str());
+    std::fprintf(stderr, "%s\n", some.error.c_str());
   }
   if (!options.save.empty() && !save(all, options.save)) {
     std::fprintf(stderr, "could not write %s\n", options.save.c_str());
     return 2;
   }
   const int verdict = report(all, seconds);
-  return failed && !options.tolerate_disconnect ? 2 : verdict;
+  return failed ? 2 : verdict;
 }
 
 int check(const std::vector<std::string> &paths) {
@@ -283,6 +300,7 @@ int main(int argc, char **argv) {
   run_command->add_option("--batches", options.batches, "sizes of calls, taken in turn");
   run_command->add_flag("--tolerate-disconnect", options.tolerate_disconnect,
                         "a server that goes away ends the run, it doesn't fail it");
+  run_command->add_option("--tolerate", options.tolerate, "nor does an error with this SQLSTATE");
   run_command->add_option("--save", options.save, "write all calls to this file");
   std::vector<std::string> paths;
   CLI::App *check_command = app.add_subcommand("check", "judge saved runs as one");

@@ -59,14 +59,15 @@ my $frozen;
 {
     # Callers that give up soon, so that the freeze ends them all.
     local $ENV{PGOPTIONS} = '-c idgen.max_wait=300ms';
-    $frozen = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--tolerate-disconnect', '--save', "$files/frozen");
+    $frozen = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--tolerate', 'IDG03', '--save', "$files/frozen");
     wait_for_load(ids_so_far());
 }
 kill 'STOP', $pid;
 my $ceiling = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instance');
 $node->poll_query_until('postgres', 'SELECT window_left = interval \'0\' FROM snowflake_instance')
   or die 'the ceiling was not reached';
-my (undef, $figures) = finish_collector($frozen);
+my ($frozen_code, $figures) = finish_collector($frozen);
+is($frozen_code, 0, 'a frozen worker: callers end with IDG03, no other error');
 cmp_ok($figures->{ids}, '>', 1000, 'a frozen worker: under load');
 is($node->safe_psql('postgres', "SELECT snowflake_timestamp($figures->{greatest}::bigint::snowflakeid) < '$ceiling'"), 't',
     'and no ID at or above the ceiling');
@@ -128,7 +129,7 @@ $node->poll_query_until('postgres', "SELECT incarnation <> '$incarnation' FROM s
   or die 'the server did not come back';
 cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $last,
     'a killed worker costs a re-initialisation, never an ID');
-finish_collector($killed);
+is((finish_collector($killed))[0], 0, 'but for the disconnect, no error');
 run_collector($node, '--clients', 4, '--ids', 10_000, '--save', "$files/after");
 my $judged = '';
 IPC::Run::run([ $ENV{IDGEN_COLLECTOR}, 'check', "$files/before", "$files/after" ], '>', \$judged);

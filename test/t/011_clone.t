@@ -26,7 +26,7 @@ sub issue_together {
     my @loads;
     for my $node (@nodes) {
         my $file = "$files/" . $rounds++;
-        push @loads, start_collector($node, '--clients', 2, '--ids', $ids, '--save', $file);
+        push @loads, start_collector($node, '--clients', 4, '--ids', $ids, '--save', $file);
         push @$saved, $file;
     }
     is((finish_collector($_))[0], 0, "$what: issues in order") for @loads;
@@ -59,7 +59,7 @@ faulty($origin);
 $origin->start;
 $origin->safe_psql('postgres', 'CREATE EXTENSION idgen');
 wait_for_state($origin);
-my $during = start_collector($origin, '--clients', 2, '--ids', 1_000_000_000, '--save', "$files/during");
+my $during = start_collector($origin, '--clients', 4, '--ids', 1_000_000_000, '--save', "$files/during");
 $origin->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats') or die 'no load';
 $origin->backup('base');
 my $clone = PostgreSQL::Test::Cluster->new('clone');
@@ -112,9 +112,20 @@ set_clock($origin, -3600);
 $origin->poll_query_until('postgres', "SELECT state = 'rollback' FROM snowflake_clock") or die 'no rollback';
 issue_together('standby', \@saved, $origin, $standby);
 my $standby_node = id_node($standby);
+my @across;
+for my $each ($origin, $standby) {
+    my $file = "$files/across" . @across;
+    push @across, start_collector($each, '--clients', 4, '--ids', 1_000_000_000, '--save', $file);
+    push @saved, $file;
+}
+my $issued = $standby->safe_psql('postgres', 'SELECT ids FROM snowflake_stats');
+$standby->poll_query_until('postgres', "SELECT ids > $issued + 100000 FROM snowflake_stats") or die 'no load';
 $standby->append_conf('postgresql.conf', "primary_conninfo = ''\n");
 $standby->reload;
 $standby->promote;
+$issued = $standby->safe_psql('postgres', 'SELECT ids FROM snowflake_stats');
+$standby->poll_query_until('postgres', "SELECT ids > $issued + 100000 FROM snowflake_stats") or die 'no load';
+is((stop_collector($_))[0], 0, 'under load across the promotion: no error') for @across;
 is(id_node($standby), $standby_node, 'promotion changes nothing');
 issue_together('promoted, the old primary still issuing', \@saved, $origin, $standby);
 set_clock($origin, 0);

@@ -63,4 +63,21 @@ cmp_ok($writes, '>', 0, 'which is seen');
 cmp_ok(-s record_of($node), '<', 2048, 'a small one');
 cmp_ok($cpu, '<=', 0.02 * $seconds, 'and next to no CPU');
 $node->stop;
+
+# Nor much while it slews, at a hundred samples a second.
+$node = new_node('holding', "idgen.window = '1s'");
+faulty($node);
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION idgen');
+wait_for_state($node);
+set_clock($node, -40);
+$node->poll_query_until('postgres', "SELECT state = 'holding' FROM snowflake_clock") or die 'it does not hold';
+($worker) = $node->safe_psql('postgres', 'SELECT worker_pid FROM snowflake_instance');
+$cpu = cpu_seconds();
+sleep($seconds);    # the time itself is what is measured
+$cpu = cpu_seconds() - $cpu;
+is($node->safe_psql('postgres', 'SELECT state FROM snowflake_clock'), 'holding', 'it holds throughout');
+note("holding: $cpu s of CPU in $seconds s, under libfaketime");
+cmp_ok($cpu, '<=', 0.05 * $seconds, 'and takes little CPU, libfaketime\'s included');
+$node->stop;
 done_testing();

@@ -175,11 +175,11 @@ for my $kind ('an hour behind', 'a minute further back each time') {
             my ($pid) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
             my @family = ($pid, split /\n/, `pgrep -P $pid`);
             $node->kill9;
-            finish_collector($load);
+            is((finish_collector($load))[0], 0, "$kind, loop $loop: no error but the crash");
             poll(sub { return !grep { kill(0, $_) } @family }) or die 'the family did not go';
         } else {
             $node->stop('immediate');
-            finish_collector($load);
+            is((finish_collector($load))[0], 0, "$kind, loop $loop: no error but the stop");
         }
         $node->start;
         my $of_loop = check_files($file)->{greatest};
