@@ -86,8 +86,8 @@ inline constexpr MutantName kMutants[] = {
 };
 
 inline const char *name_of(Broken broken) {
-  constexpr const char *names[] = {"nothing", "repeat", "U1",   "U2",      "U3",
-                                   "U4",      "U5",     "U6",   "U7",      "U8",
+  constexpr const char *names[] = {"nothing", "repeat", "U1",   "U2",       "U3",
+                                   "U4",      "U5",     "U6",   "U7",       "U8",
                                    "order",   "window", "lead", "rollback", "liveness"};
   return names[static_cast<int>(broken)];
 }

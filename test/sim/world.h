@@ -113,7 +113,7 @@ struct Ghost {
   std::int64_t max_skew = 0;
   std::int64_t confirm = INT64_MAX;
   std::int64_t longest_window = 0;  // since the clocks last met
-  bool clock_was_right = true;  // always, as far as this instance saw
+  bool clock_was_right = true;      // always, as far as this instance saw
   std::uint64_t issued = 0;
 };
 
