@@ -57,7 +57,9 @@ void Clock::follow(const ClockSample &sample, std::int64_t floor) noexcept {
   settle(sample);
 }
 
-void Clock::raise(const ClockSample &sample, std::int64_t floor) noexcept {
+void Clock::raise(const ClockSample &sample, std::int64_t floor, std::int64_t explained) noexcept {
+  window_ += explained;
+  rollback_limit_ += explained;
   offset_ = std::max(offset_, floor - sample.monotonic);
   settle(sample);
 }

@@ -130,7 +130,9 @@ class Clock {
   void follow(const ClockSample &sample, std::int64_t floor) noexcept;
 
   // Issuing time must not be below `floor` from now on (a fresh grant's floor).
-  void raise(const ClockSample &sample, std::int64_t floor) noexcept;
+  // `explained`: so much of the lead that comes of it is the fleet's, and no
+  // rollback of this clock.
+  void raise(const ClockSample &sample, std::int64_t floor, std::int64_t explained = 0) noexcept;
 
   // Takes a sample in; offset(), state() and skew() tell what follows.
   void sample(const ClockSample &sample, const ClockPolicy &policy, ClockEvents &events) noexcept;

@@ -23,9 +23,11 @@ void Keeper::refuse(Turn &turn, GrantState state) noexcept {
 void Keeper::resume(const Grant &grant, std::int64_t offset) noexcept {
   grant_ = grant;
   published_offset_ = offset;
+  end_move(false);
   move_ = Move::none;
   lease_.forget_request();
   lease_.restart();
+  other_in_flight_ = cut_off_ = false;
   looked_ = false;  // a node may have been written and not published
   if (grant.state != GrantState::active) return;
   // Its ceiling was acknowledged before it was published, so it may stay; what
@@ -34,6 +36,100 @@ void Keeper::resume(const Grant &grant, std::int64_t offset) noexcept {
   highest_ = std::max(highest_, grant.ceiling);
   has_held_ = true;
   resuming_ = true;
+}
+
+void Keeper::change_registry(Turn &turn) noexcept {
+  if (grant_.state == GrantState::active || grant_.state == GrantState::fenced ||
+      grant_.state == GrantState::mismatch) {
+    withdraw(turn, GrantState::acquiring);
+  }
+  end_move(false);
+  move_ = Move::none;
+  lease_.forget_request();
+  lease_.restart();
+  lease_.retry_at_once();
+  other_in_flight_ = resuming_ = cut_off_ = false;
+  to_release_.due = false;
+  reload();
+}
+
+bool Keeper::confirm_local() noexcept {
+  if (lease_.held()) return false;
+  confirmed_local_ = true;
+  lease_.retry_at_once();
+  reload();
+  return true;
+}
+
+bool Keeper::rotate() noexcept {
+  if (grant_.state != GrantState::active) return false;
+  rotate_wanted_ = true;
+  return true;
+}
+
+// An operator's rotation is over.
+void Keeper::end_move(bool succeeded) noexcept {
+  if (move_ != Move::requested && !rotate_wanted_) return;
+  rotate_wanted_ = false;
+  ++moves_.ended;
+  moves_.succeeded = succeeded;
+}
+
+void Keeper::release_later(const Grant &grant) noexcept {
+  to_release_ = {true, grant.node, grant.log2_lanes};
+}
+
+bool Keeper::ask_release(Turn &turn, const ClockSample &sample,
+                         const KeeperPolicy &policy) noexcept {
+  if (!to_release_.due || waiting()) return false;
+  turn.asks = other_in_flight_ = true;
+  turn.ask = request(RegistryAsk::release, sample, policy);
+  turn.ask.node = to_release_.node;
+  turn.ask.log2_lanes = to_release_.log2_lanes;
+  return true;
+}
+
+// Drained, by an operator or of itself: true while nothing is to be issued.
+bool Keeper::is_drained(Turn &turn, const KeeperPolicy &policy) noexcept {
+  const bool unwell =
+      policy.auto_drain &&
+      (clock_.state() == ClockState::suspect ||
+       (clock_.state() == ClockState::rollback && policy.on_rollback == OnRollback::hold));
+  if (!drained_by_operator_ && !unwell) {
+    if (grant_.state == GrantState::drained) withdraw(turn, GrantState::acquiring);
+    return false;
+  }
+  if (grant_.state != GrantState::drained) {
+    end_move(false);
+    move_ = Move::none;
+    const bool held = grant_.state == GrantState::active;
+    withdraw(turn, GrantState::drained);
+    if (held) release_later(grant_);
+  }
+  lease_.restart();
+  return true;
+}
+
+// Nothing more is to be had from the registry, and what there was is used up: calls
+// fail at once, and say why.
+void Keeper::fence_if_cut_off(Turn &turn, const ClockSample &sample) noexcept {
+  if (!cut_off_) return;
+  if (grant_.state == GrantState::acquiring ||
+      (grant_.state == GrantState::active && issuing_tick(sample.monotonic) >= grant_.ceiling)) {
+    end_move(false);
+    move_ = Move::none;
+    refuse(turn, GrantState::fenced);
+  }
+}
+
+// The node is another's, or that can't be ruled out.
+void Keeper::lose(Turn &turn) noexcept {
+  if (grant_.state == GrantState::active) withdraw(turn, GrantState::acquiring);
+  end_move(false);
+  move_ = Move::none;
+  lease_.forget_request();
+  lease_.restart();
+  lease_.retry_at_once();
 }
 
 bool Keeper::accept_clock(const ClockSample &sample, Turn &turn) noexcept {
@@ -99,9 +195,14 @@ void Keeper::move_if_due(const ClockSample &sample, const KeeperPolicy &policy) 
   const bool due = policy.on_rollback == OnRollback::rotate &&
                    clock_.state() == ClockState::rollback && sample.wall >= 0;
   if (clock_.state() != ClockState::rollback) rotation_refused_ = false;
-  if (lease_.waiting()) return;
+  if (waiting()) return;
   if (lease_.held() && pinned_elsewhere(policy) && !pin_refused_) {
+    end_move(false);
     move_ = Move::pinned;
+    lease_.restart();
+  } else if (rotate_wanted_ && lease_.held()) {
+    rotate_wanted_ = false;
+    move_ = Move::requested;
     lease_.restart();
   } else if (due && !rotation_refused_ && lease_.held()) {
     move_ = Move::rotate;
@@ -112,15 +213,28 @@ void Keeper::move_if_due(const ClockSample &sample, const KeeperPolicy &policy) 
   }
 }
 
-void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
-                 const KeeperPolicy &policy) noexcept {
-  turn.asks = true;
-  RegistryRequest &request = turn.ask;
+RegistryRequest Keeper::request(RegistryAsk ask, const ClockSample &sample,
+                                const KeeperPolicy &policy) const noexcept {
+  RegistryRequest request;
+  request.ask = ask;
   request.incarnation = incarnation_;
   request.region = policy.region;
+  request.log2_lanes = grant_.log2_lanes;
   request.issuing_ns = sample.monotonic + clock_.offset();
   request.boottime = sample.monotonic + sample.suspended;
   request.issuing_tick = issuing_tick(sample.monotonic);
+  request.window = clock_.window();
+  request.skew = policy.max_skew;
+  request.alive = policy.alive();
+  request.timeout = policy.timeout();
+  return request;
+}
+
+void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
+                 const KeeperPolicy &policy) noexcept {
+  turn.asks = true;
+  turn.ask = this->request(RegistryAsk::acquire, sample, policy);
+  RegistryRequest &request = turn.ask;
   request.ticks = step.ticks;
   request.window =
       std::max(clock_.window(), static_cast<std::int64_t>(step.ticks) * layout_.tick_ns);
@@ -135,9 +249,11 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
   } else if (!looked_ && !has_held_) {
     request.ask = RegistryAsk::look;
   } else {
-    request.ask = RegistryAsk::acquire;
     request.shard = policy.shard;
+    request.log2_lanes = policy.log2_lanes;
     request.confirmed = confirmed_;
+    request.local = confirmed_local_;
+    request.another = move_ == Move::requested;
     if (move_ == Move::rotate) {
       request.fresh = true;
       request.issuing_tick = layout_.tick_of(sample.wall);
@@ -197,7 +313,7 @@ Turn Keeper::turn(const ClockSample &sample, const KeeperPolicy &policy) noexcep
   note_kernel(turn, sample);
   if (breaker(turn, sample, policy)) {
     // A clock that the record contradicts is to show, and to be accepted, now.
-    if (!looked_ && !has_held_ && !resuming_) {
+    if (!looked_ && !has_held_ && !resuming_ && !waiting()) {
       const Lease::Step step =
           lease_.next(sample.monotonic, issuing_tick(sample.monotonic), policy.lease());
       if (step.ask != Lease::Ask::nothing) ask(turn, step, sample, policy);
@@ -205,10 +321,18 @@ Turn Keeper::turn(const ClockSample &sample, const KeeperPolicy &policy) noexcep
     turn.wake_at = sample.monotonic + sample_interval(policy);
     return turn;
   }
+  if (is_drained(turn, policy)) {
+    ask_release(turn, sample, policy);
+    turn.wake_at = sample.monotonic + sample_interval(policy);
+    return turn;
+  }
   move_if_due(sample, policy);
-  const Lease::Step step =
-      lease_.next(sample.monotonic, issuing_tick(sample.monotonic), policy.lease());
-  if (step.ask != Lease::Ask::nothing) ask(turn, step, sample, policy);
+  fence_if_cut_off(turn, sample);
+  if (!ask_release(turn, sample, policy) && !waiting()) {
+    const Lease::Step step =
+        lease_.next(sample.monotonic, issuing_tick(sample.monotonic), policy.lease());
+    if (step.ask != Lease::Ask::nothing) ask(turn, step, sample, policy);
+  }
   if (lease_.held() && lease_.ceiling() >= layout_.max_ceiling() &&
       issuing_tick(sample.monotonic) >= layout_.max_ceiling()) {
     refuse(turn, GrantState::exhausted);
@@ -237,25 +361,45 @@ void Keeper::set_wake(Turn &turn, const ClockSample &sample,
                       const KeeperPolicy &policy) const noexcept {
   turn.wake_at = sample.monotonic + sample_interval(policy);
   if (grant_.state == GrantState::exhausted) return;
-  turn.wake_at =
-      std::min(turn.wake_at,
-               lease_.wake_at(sample.monotonic, issuing_tick(sample.monotonic), policy.lease()));
+  if (!waiting()) {
+    turn.wake_at =
+        std::min(turn.wake_at,
+                 lease_.wake_at(sample.monotonic, issuing_tick(sample.monotonic), policy.lease()));
+  }
+  if (cut_off_ && grant_.state == GrantState::active) {
+    const auto end = static_cast<std::int64_t>(grant_.ceiling) * layout_.tick_ns;
+    turn.wake_at = std::min(turn.wake_at, end - clock_.offset());
+  }
 }
 
 Turn Keeper::answer(const RegistryAnswer &answer, const ClockSample &sample,
                     const KeeperPolicy &policy) noexcept {
   Turn turn;
   turn.wake_at = sample.monotonic;
-  if (answer.ask == RegistryAsk::resume) {
+  cut_off_ = answer.outcome == RegistryOutcome::unreachable;
+  if (answer.ask == RegistryAsk::release) {
+    // If that failed, its liveness will end by itself.
+    end_other();
+    to_release_.due = false;
+    return turn;
+  }
+  if (answer.ask == RegistryAsk::resume && !cut_off_) {
     resuming_ = false;
     lease_.forget_request();
-    if (answer.outcome == RegistryOutcome::done && grant_.state == GrantState::active) {
+    if (answer.outcome == RegistryOutcome::lost) {
+      lose(turn);
+    } else if (answer.outcome == RegistryOutcome::done && grant_.state == GrantState::active) {
       lease_.resume(grant_.ceiling);
     }
     return turn;
   }
+  if (answer.outcome == RegistryOutcome::lost) {
+    lose(turn);
+    return turn;
+  }
   if (answer.outcome != RegistryOutcome::done) {
     not_done(turn, answer, sample);
+    fence_if_cut_off(turn, sample);
     set_wake(turn, sample, policy);
     return turn;
   }
@@ -297,13 +441,17 @@ void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSampl
   // A wall clock that has moved on meanwhile is judged as any other: the node is
   // taken, but order goes on.
   const bool rotated = move_ == Move::rotate && clock_.is_rollback(sample);
+  end_move(true);
   move_ = Move::none;
-  confirmed_ = false;
+  confirmed_ = confirmed_local_ = false;
   has_held_ = true;
-  const Grant fresh = {GrantState::active, 0, answer.node, answer.ceiling};
+  const Grant fresh = {GrantState::active, answer.log2_lanes, answer.node, answer.ceiling};
   const std::uint64_t below = Block(layout_, fresh).last_below(answer.floor);
   const auto floor_ns = static_cast<std::int64_t>(answer.floor) * layout_.tick_ns;
-  if (grant_.state == GrantState::active) withdraw(turn, GrantState::acquiring);
+  if (grant_.state == GrantState::active) {
+    withdraw(turn, GrantState::acquiring);
+    if (grant_.node != fresh.node) release_later(grant_);
+  }
   if (rotated) {
     highest_ = answer.ceiling;
     turn.words.add(WordStep::Kind::set_back, below);
@@ -313,17 +461,22 @@ void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSampl
     highest_ = std::max(highest_, answer.ceiling);
     turn.words.add(WordStep::Kind::raise, below);
     const ClockState before = clock_.state();
-    clock_.raise(sample, floor_ns);
+    clock_.raise(sample, floor_ns, static_cast<std::int64_t>(answer.raised) * layout_.tick_ns);
     if (clock_.state() != before) {
       turn.events.add(clock_.event(clock_.state() == ClockState::rollback
                                        ? ClockEventKind::rollback
                                        : ClockEventKind::holding));
     }
   }
-  const bool was_open = grant_.state == GrantState::breaker;
+  const GrantState was = grant_.state;
+  const bool closed = was == GrantState::breaker || was == GrantState::drained;
   grant_ = fresh;
-  grant_.state = was_open ? GrantState::breaker : GrantState::acquiring;
+  grant_.state = closed ? was : GrantState::acquiring;
   if (breaker(turn, sample, policy)) return;
+  if (is_drained(turn, policy)) {
+    release_later(fresh);
+    return;
+  }
   published_offset_ = clock_.offset();
   turn.words.add(WordStep::Kind::offset, static_cast<std::uint64_t>(published_offset_));
   publish(turn, fresh);
@@ -332,12 +485,19 @@ void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSampl
 void Keeper::not_done(Turn &turn, const RegistryAnswer &answer,
                       const ClockSample &sample) noexcept {
   lease_.failed(sample.monotonic);
-  if (answer.outcome == RegistryOutcome::failed) return;  // asked again
-  confirmed_ = false;
+  if (answer.outcome == RegistryOutcome::failed || answer.outcome == RegistryOutcome::unreachable) {
+    if (move_ != Move::requested) return;  // asked again
+    end_move(false);
+    move_ = Move::none;
+    if (grant_.state == GrantState::active) lease_.resume(grant_.ceiling);
+    return;
+  }
+  confirmed_ = confirmed_local_ = false;
   if (trouble_ != ClockTrouble::none) return;
   looked_ = false;  // whoever mends the record may change what it says of the time
   const bool active = grant_.state == GrantState::active;
   const Move move = move_;
+  end_move(false);
   move_ = Move::none;
   if (move == Move::pinned) pin_refused_ = true;
   if (move == Move::rotate) {

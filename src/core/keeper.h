@@ -10,10 +10,12 @@
 //   U3  a ceiling is published only by answer(), from one that is `done`.
 //   U7  words are changed in one order: withdraw the grant, raise (or, for
 //       policy `rotate`, set back) the word, set the offset, publish the grant.
+//       On loss, or doubt of it, the grant is withdrawn before all else.
 
 #ifndef IDGEN_CORE_KEEPER_H
 #define IDGEN_CORE_KEEPER_H
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -37,9 +39,18 @@ struct KeeperPolicy {
   OnRollback on_rollback = OnRollback::hold;
   bool require_sync = false;
   std::int64_t region = 0;
-  std::int64_t shard = -1;                // the pinned one; -1: any
-  std::uint64_t shard_mask = UINT64_MAX;  // the shard's bits of a node
+  std::int64_t shard = -1;                  // the pinned one; -1: any
+  std::uint64_t shard_mask = UINT64_MAX;    // the shard's bits of a node
+  std::uint8_t log2_lanes = 0;              // nodes wanted, as an aligned block
+  std::int64_t lease_ttl = 10'000'000'000;  // how long a holder counts as alive; at least a window
+  bool auto_drain = false;                  // hand the node back while the clock can't be trusted
 
+  std::int64_t alive() const noexcept { return lease_ttl > window ? lease_ttl : window; }
+  // How long one step of a registry may take: long enough for a slow one, short
+  // enough to try another endpoint within half a window.
+  std::int64_t timeout() const noexcept {
+    return std::clamp<std::int64_t>(window / 4, 200'000'000, 1'000'000'000);
+  }
   ClockPolicy clock() const noexcept { return {max_skew, confirm, window, interval}; }
   Lease::Policy lease() const noexcept { return {window, max_skew}; }
 };
@@ -103,7 +114,19 @@ class Keeper {
   // The outcome of the request in flight.
   Turn answer(const RegistryAnswer &answer, const ClockSample &sample,
               const KeeperPolicy &policy) noexcept;
-  bool waiting() const noexcept { return lease_.waiting(); }
+  bool waiting() const noexcept { return lease_.waiting() || other_in_flight_; }
+
+  // The registry is to be asked something else (an operator's request): true if
+  // none is in flight; then none is asked until end_other().
+  bool begin_other() noexcept { return !waiting() && (other_in_flight_ = true); }
+  void end_other() noexcept { other_in_flight_ = false; }
+  // What every request says, as of now.
+  RegistryRequest request(RegistryAsk ask, const ClockSample &sample,
+                          const KeeperPolicy &policy) const noexcept;
+
+  // The registry is another one from now on: the grant is withdrawn, and nothing is
+  // known of it.
+  void change_registry(Turn &turn) noexcept;
 
   // The settings were loaded again: what was refused is tried again.
   void reload() noexcept { pin_refused_ = rotation_refused_ = false; }
@@ -114,6 +137,27 @@ class Keeper {
   // node may be taken, a window above the clock as it is now. False if no node is
   // wanted.
   bool confirm_copy(const ClockSample &sample, const KeeperPolicy &policy) noexcept;
+  // An operator says: this instance has left its fleet for good. False if no node
+  // is wanted.
+  bool confirm_local() noexcept;
+  // An operator says: take another node, keep the order, then let the old one go.
+  // False if none is held. What came of it shows in moves().
+  bool rotate() noexcept;
+  // An operator says: let the node go and issue nothing; issue again.
+  void drain() noexcept { drained_by_operator_ = true; }
+  void undrain() noexcept { drained_by_operator_ = false; }
+
+  // Rotations that an operator asked for, and have ended; whether the last did.
+  struct Moves {
+    std::uint64_t ended = 0;
+    bool succeeded = false;
+  };
+  Moves moves() const noexcept { return moves_; }
+  bool drained_by_operator() const noexcept { return drained_by_operator_; }
+  // A node that is no longer used is still to be released.
+  bool releasing() const noexcept { return to_release_.due; }
+  // The registry doesn't answer.
+  bool cut_off() const noexcept { return cut_off_; }
 
   const Clock &clock() const noexcept { return clock_; }
   const Lease &lease() const noexcept { return lease_; }
@@ -129,7 +173,17 @@ class Keeper {
 
  private:
   // Why a node that is held is to be left for another.
-  enum class Move : std::uint8_t { none, pinned, rotate };
+  enum class Move : std::uint8_t {
+    none,
+    pinned,     // for the one that the settings pin
+    rotate,     // to follow the wall clock back, by policy `rotate`
+    requested,  // by an operator; the order is kept
+  };
+  struct Release {
+    bool due = false;
+    std::uint32_t node = 0;
+    std::uint8_t log2_lanes = 0;
+  };
 
   void withdraw(Turn &turn, GrantState state) noexcept;
   void publish(Turn &turn, const Grant &grant) noexcept;
@@ -146,6 +200,12 @@ class Keeper {
   void acquired(Turn &turn, const RegistryAnswer &answer, const ClockSample &sample,
                 const KeeperPolicy &policy) noexcept;
   void not_done(Turn &turn, const RegistryAnswer &answer, const ClockSample &sample) noexcept;
+  void lose(Turn &turn) noexcept;
+  void end_move(bool succeeded) noexcept;
+  void fence_if_cut_off(Turn &turn, const ClockSample &sample) noexcept;
+  bool is_drained(Turn &turn, const KeeperPolicy &policy) noexcept;
+  void release_later(const Grant &grant) noexcept;
+  bool ask_release(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) noexcept;
   void publish_offset(Turn &turn, const ClockSample &sample) noexcept;
   std::int64_t sample_interval(const KeeperPolicy &policy) const noexcept;
   void set_wake(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) const noexcept;
@@ -165,10 +225,17 @@ class Keeper {
   bool rotation_refused_ = false;  // in this rollback
   bool confirmed_ = false;         // confirm_copy(), until the next acquisition
   std::uint64_t confirmed_floor_ = 0;
-  bool looked_ = false;    // evidence_ is what the record says
-  bool judged_ = false;    // evidence_ is what became of a suspect clock
-  bool has_held_ = false;  // a node, in this incarnation
-  bool resuming_ = false;  // the registry is to be asked to go on
+  bool looked_ = false;           // evidence_ is what the record says
+  bool judged_ = false;           // evidence_ is what became of a suspect clock
+  bool has_held_ = false;         // a node, in this incarnation
+  bool resuming_ = false;         // the registry is to be asked to go on
+  bool confirmed_local_ = false;  // confirm_local(), until the next acquisition
+  bool rotate_wanted_ = false;    // rotate(), until it is asked for
+  bool drained_by_operator_ = false;
+  bool cut_off_ = false;          // the registry did not answer the last request
+  bool other_in_flight_ = false;  // a request that is not the lease's
+  Release to_release_;
+  Moves moves_;
 };
 
 }  // namespace idgen

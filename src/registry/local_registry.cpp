@@ -9,9 +9,7 @@
 namespace idgen {
 namespace {
 
-// How many nodes of earlier copies a record carries along.
-constexpr std::size_t kMaxFormer = 256;
-// And how many that were left.
+// How many nodes that were left a record carries along.
 constexpr std::size_t kMaxLeft = 64;
 
 std::string boot_id() {
@@ -47,25 +45,6 @@ void leave(OwnRecord &record, std::uint32_t node, std::uint64_t ceiling) {
   record.left.erase(lowest);
 }
 
-// A copy names its original's nodes as former ones, for good, with the ceilings
-// that it knows of.
-void disown(OwnRecord &record) {
-  const auto add = [&](PastNode past) {
-    if (const PastNode *known = find(record.former, past.node)) {
-      past.ceiling = std::max(past.ceiling, known->ceiling);
-    }
-    forget(record.former, past.node);
-    record.former.push_back(past);
-  };
-  for (const PastNode &left : record.left) add(left);
-  add({record.node, record.ceiling});
-  record.left.clear();
-  while (record.former.size() > kMaxFormer) {
-    record.base = std::max(record.base, record.former.front().ceiling + 1);
-    record.former.erase(record.former.begin());
-  }
-}
-
 }  // namespace
 
 LocalHost LocalHost::here(std::uint64_t system) {
@@ -94,6 +73,15 @@ bool LocalRegistry::poll(RegistryReply &reply) {
       break;
     case RegistryAsk::extend:
       extend(request, reply);
+      break;
+    case RegistryAsk::release:  // nobody else is to have it
+      reply.outcome = RegistryOutcome::done;
+      break;
+    case RegistryAsk::list:
+    case RegistryAsk::raise:
+    case RegistryAsk::retire:
+      reply.outcome = RegistryOutcome::refused;
+      reply.message = "this instance is in no fleet: idgen.registry is \"local\"";
       break;
   }
   return true;
@@ -256,6 +244,18 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
   } else if (!load_for(request, reply, found, copied)) {
     return;
   }
+  if (record_.fleet != Incarnation{} && !request.local) {
+    reply.outcome = RegistryOutcome::refused;
+    reply.message = "this instance has leased its node from \"" + record_.registry +
+                    "\", where others may have it now; if it is to go on by its own record alone, "
+                    "say so by snowflake_confirm_local()";
+    return;
+  }
+  if (request.log2_lanes > 0) {
+    reply.outcome = RegistryOutcome::refused;
+    reply.message = "idgen.lanes wants the registry of a fleet";
+    return;
+  }
   OwnRecord next = record_;
   if (!choose(request, found, copied, next, reply.message)) {
     reply.outcome = RegistryOutcome::refused;
@@ -284,6 +284,8 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
   next.layout = to_text(layout_).view();
   next.epoch = epoch_to_text(layout_.epoch_us).view();
   next.registry = "local";
+  next.fleet = Incarnation{};
+  next.generation = next.revision = 0;
   next.incarnation = request.incarnation;
   next.ceiling = std::min(floor + request.ticks, end);
   reply.floor = floor;
@@ -299,8 +301,9 @@ void LocalRegistry::resume(const RegistryRequest &request, RegistryReply &reply)
   bool found = false;
   bool copied = false;
   if (!load(reply, found, copied)) return;
-  if (!found || copied || record_.incarnation != request.incarnation ||
-      record_.node != request.node || record_.ceiling < request.ceiling) {
+  if (!found || copied || record_.fleet != Incarnation{} ||
+      record_.incarnation != request.incarnation || record_.node != request.node ||
+      record_.ceiling < request.ceiling) {
     reply.outcome = RegistryOutcome::refused;
     reply.message = "the record doesn't name this incarnation, its node and its ceiling";
     return;

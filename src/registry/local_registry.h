@@ -32,7 +32,7 @@ class LocalRegistry final : public Registry {
 
   void begin(const RegistryRequest &request) override { request_ = request; }
   bool poll(RegistryReply &reply) override;
-  int descriptor() const noexcept override { return -1; }
+  Wait waits_for() const noexcept override { return {}; }
 
  private:
   void look(RegistryReply &reply);

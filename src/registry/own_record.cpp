@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::string_view kTitle = "idgen record 1";
 constexpr std::size_t kMaxFileSize = 32768;
+// How many nodes of earlier copies a record carries along.
+constexpr std::size_t kMaxFormer = 256;
 
 std::uint32_t checksum_of(std::string_view text) {
   return static_cast<std::uint32_t>(
@@ -110,6 +112,12 @@ std::string hex(std::uint64_t value, int digits) {
   return buffer;
 }
 
+bool parse_hex(std::string_view digits, std::uint64_t &value) {
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  return error == std::errc{} && end == digits.data() + digits.size();
+}
+
 std::string inode_text(const Inode &inode) {
   return std::to_string(inode.number) + " " + std::to_string(inode.birth_ns);
 }
@@ -189,6 +197,38 @@ bool sync_directory(const std::string &path, std::string &why) {
 
 }  // namespace
 
+std::string to_hex(const Incarnation &value) {
+  return hex(value.words[0], 16) + hex(value.words[1], 16);
+}
+
+bool from_hex(std::string_view text, Incarnation &value) {
+  Incarnation read;
+  if (text.size() != 32 || !parse_hex(text.substr(0, 16), read.words[0]) ||
+      !parse_hex(text.substr(16), read.words[1])) {
+    return false;
+  }
+  value = read;
+  return true;
+}
+
+void disown(OwnRecord &record) {
+  const auto add = [&](PastNode past) {
+    const auto same = [&past](const PastNode &known) { return known.node == past.node; };
+    for (const PastNode &known : record.former) {
+      if (same(known)) past.ceiling = std::max(past.ceiling, known.ceiling);
+    }
+    std::erase_if(record.former, same);
+    record.former.push_back(past);
+  };
+  for (const PastNode &left : record.left) add(left);
+  add({record.node, record.ceiling});
+  record.left.clear();
+  while (record.former.size() > kMaxFormer) {
+    record.base = std::max(record.base, record.former.front().ceiling + 1);
+    record.former.erase(record.former.begin());
+  }
+}
+
 std::string to_text(const OwnRecord &record) {
   std::string text(kTitle);
   const auto line = [&text](std::string_view name, const std::string &value) {
@@ -197,10 +237,13 @@ std::string to_text(const OwnRecord &record) {
   line("layout", record.layout);
   line("epoch", record.epoch);
   line("registry", record.registry);
+  line("fleet", record.fleet == Incarnation{} ? "" : to_hex(record.fleet));
+  line("generation", std::to_string(record.generation));
+  line("revision", std::to_string(record.revision));
   line("system", std::to_string(record.system));
   line("file", inode_text(record.file));
   line("directory", inode_text(record.directory));
-  line("incarnation", hex(record.incarnation.words[0], 16) + hex(record.incarnation.words[1], 16));
+  line("incarnation", to_hex(record.incarnation));
   line("node", std::to_string(record.node));
   line("log2_lanes", std::to_string(record.log2_lanes));
   line("ceiling", std::to_string(record.ceiling));
@@ -223,17 +266,15 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   read.layout = lines.value("layout");
   read.epoch = lines.value("epoch");
   read.registry = lines.value("registry");
+  const std::string_view fleet = lines.value("fleet");
+  if (!fleet.empty() && !from_hex(fleet, read.fleet)) lines.fail("fleet");
+  lines.number("generation", read.generation);
+  lines.number("revision", read.revision);
   lines.number("system", read.system);
   lines.inode("file", read.file);
   lines.inode("directory", read.directory);
 
-  const std::string_view incarnation = lines.value("incarnation");
-  if (incarnation.size() != 32) {
-    lines.fail("incarnation");
-  } else {
-    lines.parse(incarnation.substr(0, 16), "incarnation", read.incarnation.words[0], 16);
-    lines.parse(incarnation.substr(16), "incarnation", read.incarnation.words[1], 16);
-  }
+  if (!from_hex(lines.value("incarnation"), read.incarnation)) lines.fail("incarnation");
 
   lines.number("node", read.node);
   lines.number("log2_lanes", read.log2_lanes);

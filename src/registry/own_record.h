@@ -4,7 +4,10 @@
 //    idgen record 1
 //    layout = time:41 region:3 shard:7 sequence:12 tick:1ms
 //    epoch = 2025-01-01T00:00:00Z
-//    registry = local
+//    registry = local                  or the coordinator's endpoints
+//    fleet =                           the fleet's id, 32 hex digits; empty: none
+//    generation = 0                    of the fleet's registry, and
+//    revision = 0                      its revision: the highest that was seen
 //    system = 7449876543210987654
 //    file = 2097161 1732340000123456789      the record's own inode and its birth, Unix ns
 //    directory = 2097155 1732330000987654321 its directory's
@@ -62,6 +65,9 @@ struct OwnRecord {
   std::string layout;  // canonical, as to_text() writes it
   std::string epoch;   // as epoch_to_text() writes it
   std::string registry;
+  Incarnation fleet;  // all zero: none
+  std::uint64_t generation = 0;
+  std::uint64_t revision = 0;
   std::uint64_t system = 0;  // PostgreSQL's system identifier
   Inode file;
   Inode directory;
@@ -78,6 +84,14 @@ struct OwnRecord {
   std::int64_t window = 0;
   friend bool operator==(const OwnRecord &, const OwnRecord &) = default;
 };
+
+// 128 bits as 32 hex digits, and back.
+std::string to_hex(const Incarnation &value);
+bool from_hex(std::string_view text, Incarnation &value);
+
+// The record is becoming a copy's: it names its original's nodes as former ones,
+// for good, with the ceilings that it knows of.
+void disown(OwnRecord &record);
 
 // The file's text, and back. from_text() is strict: every line once, in this
 // order, nothing else, the checksum right; otherwise false and `why`.

@@ -2,8 +2,8 @@
 //
 // One interface, whether the record is a file of the instance's own or rows and
 // keys of a coordinator. It never blocks on a network: begin() starts a
-// request, poll() asks whether its reply is there, descriptor() is what to wait
-// on meanwhile. One request is in flight at a time.
+// request, poll() asks whether its reply is there, waits_for() is what to wait
+// for meanwhile. One request is in flight at a time.
 //
 // Only the worker talks to a registry. Nothing of it is in shared memory.
 // Implementations may throw what the standard library throws (out of memory, no
@@ -12,15 +12,26 @@
 #ifndef IDGEN_REGISTRY_REGISTRY_H
 #define IDGEN_REGISTRY_REGISTRY_H
 
+#include <cstdint>
 #include <string>
 
 #include "core/request.h"
 
 namespace idgen {
 
+struct FleetView;
+
 struct RegistryReply : RegistryAnswer {
-  std::string message;          // failed, refused: the reason. done: what's worth logging, or empty
-  std::string recorded_layout;  // layout_mismatch: the record's layout and epoch, as text
+  std::string message;  // failed, refused: the reason. done: what's worth logging, or empty
+  std::uint64_t node_epoch = 0;  // acquire, of a fleet: how often the node has been taken
+  std::string recorded_layout;   // layout_mismatch: the record's layout and epoch, as text
+};
+
+// What to wait for until poll() is worth calling.
+struct Wait {
+  int descriptor = -1;       // -1: none
+  bool for_writing = false;  // until it is writable, else readable
+  std::int64_t until = 0;    // or until this CLOCK_MONOTONIC, ns; 0: poll() is ready at once
 };
 
 class Registry {
@@ -34,8 +45,9 @@ class Registry {
   virtual void begin(const RegistryRequest &request) = 0;
   // True, once for each request, when its reply has come.
   virtual bool poll(RegistryReply &reply) = 0;
-  // Readable when poll() is worth calling; -1: poll() is ready at once.
-  virtual int descriptor() const noexcept = 0;
+  virtual Wait waits_for() const noexcept = 0;
+  // The fleet as last read; null for a registry of one instance.
+  virtual const FleetView *fleet() const noexcept { return nullptr; }
 };
 
 }  // namespace idgen

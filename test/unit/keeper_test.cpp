@@ -88,9 +88,20 @@ struct Rig {
     carry_out(keeper.answer(answer, sample(), policy));
   }
   RegistryAnswer done(std::uint32_t node, std::uint64_t floor, std::uint64_t ceiling) const {
-    return {request.ask, RegistryOutcome::done, node, floor, ceiling, {}};
+    RegistryAnswer answer;
+    answer.ask = request.ask;
+    answer.outcome = RegistryOutcome::done;
+    answer.node = node;
+    answer.floor = floor;
+    answer.ceiling = ceiling;
+    return answer;
   }
-  void answer_as(RegistryOutcome outcome) { answer({request.ask, outcome, 0, 0, 0, {}}); }
+  void answer_as(RegistryOutcome outcome) {
+    RegistryAnswer none;
+    none.ask = request.ask;
+    none.outcome = outcome;
+    answer(none);
+  }
   // As the local registry would: at the floor asked for, by the ticks asked for.
   void grant_as_asked(std::uint32_t node = 7) {
     if (request.ask == RegistryAsk::look) {
@@ -696,9 +707,251 @@ TEST(Keeper, a_shard_that_is_pinned_during_a_rotation_is_taken_afterwards) {
   rig.keeper.reload();
   rig.grant_as_asked(8);
   ASSERT_EQ(rig.grant.node, 8u);
-  while (!rig.asked) rig.turn(10 * kMs);
-  EXPECT_EQ(rig.request.ask, RegistryAsk::acquire);
+  while (!(rig.asked && rig.request.ask == RegistryAsk::acquire)) {
+    if (rig.asked) rig.grant_as_asked();
+    rig.turn(10 * kMs);
+  }
   EXPECT_EQ(rig.request.shard, 9);
+}
+
+// --- in a fleet ---------------------------------------------------------------
+
+// Runs until it asks that, answering all else as wished for.
+void run_until_asked(Rig &rig, RegistryAsk ask) {
+  for (int i = 0; i < 10'000; ++i) {
+    if (rig.asked && rig.request.ask == ask) return;
+    if (rig.asked) rig.grant_as_asked();
+    rig.turn(10 * kMs);
+  }
+  FAIL() << "it never asked";
+}
+
+TEST(KeeperInAFleet, withdraws_first_when_the_node_is_lost) {
+  Rig rig;
+  rig.start(7);
+  run_until_asked(rig, RegistryAsk::extend);
+  rig.answer_as(RegistryOutcome::lost);
+  EXPECT_EQ(rig.order, "w") << "U7";
+  EXPECT_EQ(rig.grant.state, GrantState::acquiring);
+  const std::uint64_t old_ceiling = rig.grant.ceiling;
+  rig.turn();
+  ASSERT_TRUE(rig.asked) << "at once";
+  EXPECT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_GE(rig.request.issuing_tick, old_ceiling) << "U5: the instance's own highest ceiling";
+  rig.grant_as_asked(8);
+  EXPECT_EQ(rig.order, "rop");
+  EXPECT_EQ(rig.grant.node, 8u);
+}
+
+TEST(KeeperInAFleet, a_worker_that_goes_on_withdraws_a_node_that_was_lost) {
+  Rig rig;
+  rig.start(7);
+  rig.asked = false;
+  rig.keeper.resume(rig.grant, rig.offset);
+  rig.turn();
+  ASSERT_EQ(rig.request.ask, RegistryAsk::resume);
+  rig.answer_as(RegistryOutcome::lost);
+  EXPECT_EQ(rig.order, "w");
+}
+
+TEST(KeeperInAFleet, without_a_registry_it_goes_on_to_the_ceiling_then_calls_fail_at_once) {
+  Rig rig;
+  rig.start(7);
+  run_until_asked(rig, RegistryAsk::extend);
+  const std::uint64_t ceiling = rig.grant.ceiling;
+  bool fenced = false;
+  for (int i = 0; i < 2000 && !fenced; ++i) {
+    if (rig.asked) rig.answer_as(RegistryOutcome::unreachable);
+    fenced = rig.grant.state == GrantState::fenced;
+    EXPECT_EQ(fenced, rig.tick() >= ceiling);
+    rig.turn(kMs);
+    fenced = rig.grant.state == GrantState::fenced;
+    EXPECT_EQ(fenced, rig.tick() >= ceiling);
+  }
+  ASSERT_TRUE(fenced);
+  EXPECT_TRUE(rig.keeper.cut_off());
+  run_until_asked(rig, RegistryAsk::acquire);
+  rig.grant_as_asked(7);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  EXPECT_FALSE(rig.keeper.cut_off());
+}
+
+TEST(KeeperInAFleet, at_a_start_without_a_registry_calls_fail_at_once) {
+  Rig rig;
+  run_until_asked(rig, RegistryAsk::acquire);
+  rig.answer_as(RegistryOutcome::unreachable);
+  EXPECT_EQ(rig.grant.state, GrantState::fenced);
+}
+
+TEST(KeeperInAFleet, a_worker_without_a_registry_resumes_when_it_is_back) {
+  Rig rig;
+  rig.start(7);
+  rig.asked = false;
+  rig.keeper.resume(rig.grant, rig.offset);
+  rig.turn();
+  rig.answer_as(RegistryOutcome::unreachable);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  while (!rig.asked) rig.turn(10 * kMs);
+  EXPECT_EQ(rig.request.ask, RegistryAsk::resume);
+}
+
+TEST(KeeperInAFleet, a_rotation_takes_the_new_node_then_releases_the_old_in_order) {
+  Rig rig;
+  rig.start(7);
+  EXPECT_TRUE(rig.keeper.rotate());
+  rig.turn();
+  ASSERT_TRUE(rig.asked);
+  EXPECT_TRUE(rig.request.another);
+  EXPECT_FALSE(rig.request.fresh);
+  EXPECT_EQ(rig.grant.state, GrantState::active) << "the old one serves until then";
+  rig.grant_as_asked(8);
+  EXPECT_EQ(rig.order, "wrop");
+  EXPECT_EQ(rig.keeper.moves().ended, 1u);
+  EXPECT_TRUE(rig.keeper.moves().succeeded);
+  run_until_asked(rig, RegistryAsk::release);
+  EXPECT_EQ(rig.request.node, 7u);
+  rig.grant_as_asked();
+  EXPECT_EQ(rig.grant.node, 8u);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+}
+
+TEST(KeeperInAFleet, a_rotation_that_fails_ends_and_the_old_node_is_extended) {
+  for (const RegistryOutcome outcome :
+       {RegistryOutcome::unreachable, RegistryOutcome::failed, RegistryOutcome::refused}) {
+    Rig rig;
+    rig.start(7);
+    ASSERT_TRUE(rig.keeper.rotate());
+    rig.turn();
+    rig.answer_as(outcome);
+    EXPECT_EQ(rig.keeper.moves().ended, 1u);
+    EXPECT_FALSE(rig.keeper.moves().succeeded);
+    EXPECT_EQ(rig.grant.state, GrantState::active);
+    run_until_asked(rig, RegistryAsk::extend);
+    EXPECT_EQ(rig.request.node, 7u);
+  }
+}
+
+TEST(KeeperInAFleet, without_a_node_there_is_nothing_to_rotate) {
+  Rig rig;
+  EXPECT_FALSE(rig.keeper.rotate());
+}
+
+TEST(KeeperInAFleet, drained_it_issues_nothing_and_lets_the_node_go) {
+  Rig rig;
+  rig.start(7);
+  rig.keeper.drain();
+  rig.turn();
+  EXPECT_EQ(rig.order, "w");
+  EXPECT_EQ(rig.grant.state, GrantState::drained);
+  ASSERT_TRUE(rig.asked);
+  EXPECT_EQ(rig.request.ask, RegistryAsk::release);
+  EXPECT_EQ(rig.request.node, 7u);
+  EXPECT_TRUE(rig.keeper.releasing());
+  rig.grant_as_asked();
+  EXPECT_FALSE(rig.keeper.releasing());
+  rig.turn(10 * kSecond);
+  EXPECT_FALSE(rig.asked);
+  rig.keeper.undrain();
+  rig.turn();
+  EXPECT_EQ(rig.grant.state, GrantState::acquiring);
+  ASSERT_EQ(rig.request.ask, RegistryAsk::acquire);
+  rig.grant_as_asked(9);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+}
+
+TEST(KeeperInAFleet, a_node_that_comes_while_it_drains_is_let_go) {
+  Rig rig;
+  run_until_asked(rig, RegistryAsk::acquire);
+  rig.keeper.drain();
+  rig.grant_as_asked(7);
+  EXPECT_EQ(rig.grant.state, GrantState::drained);
+  run_until_asked(rig, RegistryAsk::release);
+  EXPECT_EQ(rig.request.node, 7u);
+}
+
+TEST(KeeperInAFleet, an_extension_that_comes_after_the_drain_publishes_nothing) {
+  Rig rig;
+  rig.start(7);
+  run_until_asked(rig, RegistryAsk::extend);
+  rig.keeper.drain();
+  rig.turn();
+  EXPECT_EQ(rig.grant.state, GrantState::drained);
+  rig.grant_as_asked();
+  EXPECT_EQ(rig.grant.state, GrantState::drained);
+  run_until_asked(rig, RegistryAsk::release);
+}
+
+TEST(KeeperInAFleet, auto_drain_hands_the_node_back_while_the_clock_cant_be_trusted) {
+  Rig rig;
+  rig.policy.auto_drain = true;
+  rig.start(7);
+  rig.wall -= kHour;
+  run_until_asked(rig, RegistryAsk::release);
+  EXPECT_EQ(rig.grant.state, GrantState::drained);
+  rig.wall += kHour;
+  run_until_asked(rig, RegistryAsk::acquire);
+  rig.grant_as_asked(7);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+}
+
+TEST(KeeperInAFleet, a_floor_that_the_fleet_raised_is_no_rollback_of_this_clock) {
+  Rig rig;
+  rig.policy.on_rollback = OnRollback::stop;
+  run_until_asked(rig, RegistryAsk::acquire);
+  RegistryAnswer raised =
+      rig.done(7, rig.request.issuing_tick + 300'000, rig.request.issuing_tick + 300'200);
+  raised.raised = 300'000;
+  rig.answer(raised);
+  EXPECT_EQ(rig.keeper.clock().state(), ClockState::holding);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  for (int i = 0; i < 1000; ++i) {
+    if (rig.asked) rig.grant_as_asked();
+    rig.turn(10 * kMs);
+    ASSERT_EQ(rig.grant.state, GrantState::active);
+  }
+  EXPECT_GE(rig.request.window, 300 * kSecond) << "so that the next start knows it, too";
+}
+
+TEST(KeeperInAFleet, lanes_travel_with_the_grant) {
+  Rig rig;
+  rig.policy.log2_lanes = 3;
+  run_until_asked(rig, RegistryAsk::acquire);
+  EXPECT_EQ(rig.request.log2_lanes, 3u);
+  RegistryAnswer wide =
+      rig.done(8, rig.request.issuing_tick, rig.request.issuing_tick + rig.request.ticks);
+  wide.log2_lanes = 3;
+  rig.answer(wide);
+  EXPECT_EQ(rig.grant.log2_lanes, 3u);
+  run_until_asked(rig, RegistryAsk::extend);
+  EXPECT_EQ(rig.request.log2_lanes, 3u);
+}
+
+TEST(KeeperInAFleet, another_registry_begins_with_a_withdrawal_and_above_the_highest_ceiling) {
+  Rig rig;
+  rig.start(7);
+  const std::uint64_t ceiling = rig.grant.ceiling;
+  Turn turn;
+  rig.asked = false;
+  rig.keeper.change_registry(turn);
+  rig.carry_out(turn);
+  EXPECT_EQ(rig.order, "w");
+  rig.turn();
+  ASSERT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_GE(rig.request.issuing_tick, ceiling);
+}
+
+TEST(KeeperInAFleet, an_operators_request_and_the_leases_take_turns) {
+  Rig rig;
+  rig.start(7);
+  run_until_asked(rig, RegistryAsk::extend);
+  EXPECT_FALSE(rig.keeper.begin_other());
+  rig.grant_as_asked();
+  EXPECT_TRUE(rig.keeper.begin_other());
+  rig.turn(2 * kSecond);
+  EXPECT_FALSE(rig.asked);
+  rig.keeper.end_other();
+  rig.turn(0);
+  EXPECT_TRUE(rig.asked);
 }
 
 }  // namespace

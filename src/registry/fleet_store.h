@@ -1,0 +1,151 @@
+// A fleet's store: what a coordinator keeps, and the few atomic steps that it
+// must offer. PostgreSQL and etcd implement it in a library of their own
+// (src/network/), which only the worker loads; the simulation has one in memory.
+//
+// What a step means for the protocol is fleet_registry.h's. A store only
+// carries it out, wholly or not at all, and says truthfully which:
+//
+//   done      acknowledged by the coordinator, durably
+//   conflict  not done, as something is no longer what the caller had read
+//   refused   not done, and won't be until somebody acts: `message` says what
+//   unknown   not reached, or no answer: done or not, or to be done yet
+//
+// A step that is asked for twice must do no harm: clients' retries may apply
+// twice and late, so each names the revisions that it was decided by.
+
+#ifndef IDGEN_REGISTRY_FLEET_STORE_H
+#define IDGEN_REGISTRY_FLEET_STORE_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/request.h"
+#include "registry/registry.h"
+
+namespace idgen {
+
+enum class NodeState : std::uint8_t {
+  free,     // released, or never taken
+  held,     // and alive or not
+  retired,  // by an operator: never handed out
+};
+
+// One node's row or key.
+struct FleetNode {
+  std::uint32_t node = 0;
+  std::uint64_t revision = 0;  // changes with every write; 0: there is no row yet
+  std::uint64_t epoch = 0;     // taken so many times
+  NodeState state = NodeState::free;
+  Incarnation holder;           // the last one
+  std::uint64_t ceiling = 0;    // tick; never decreases (U4)
+  std::uint8_t log2_lanes = 0;  // of the block that it is held with
+  bool alive = false;           // held, and extended lately by the coordinator's clock
+  std::uint64_t system = 0;     // the holder's system identifier, for people
+  std::string name;             // the holder's name, for people
+  std::int64_t ceiling_us = 0;  // the ceiling as Unix time, for people
+  std::int64_t since_us = 0;  // when it was taken; Unix time of the coordinator (etcd: the holder)
+  std::int64_t extended_us = 0;  // when it was last written, likewise
+  // The value as the coordinator gave it, for stores that compare values.
+  std::string value;
+};
+
+// What goes for all nodes.
+struct FleetRoot {
+  bool exists = false;
+  Incarnation id;                // drawn when the fleet was made
+  std::string layout;            // canonical, as to_text() writes it
+  std::string epoch;             // as epoch_to_text() writes it
+  std::uint64_t generation = 0;  // grows with each raise
+  std::uint64_t base = 0;        // no node's ceiling counts as lower than this tick
+  // The coordinator is another one than the generation was made on (PostgreSQL:
+  // system identifier or timeline): nothing is taken or extended before a raise.
+  bool moved = false;
+  bool same_system = true;  // if moved: a fail-over, no other cluster
+  std::uint64_t revision = 0;
+  std::string value;
+};
+
+struct FleetView {
+  FleetRoot root;
+  // Grows with every write to the coordinator, whoever's; one that has gone down
+  // means that writes were lost. Within one generation.
+  std::uint64_t revision = 0;
+  std::int64_t clock_us = 0;     // Unix time of the coordinator, not later than true by it
+  std::vector<FleetNode> nodes;  // those that have a row, by number
+  std::string warning;           // what an operator should know of the coordinator, or empty
+};
+
+// Compare and write: all of `nodes`, or none.
+struct FleetWrite {
+  FleetRoot root;                // must still be this (by revision and value)
+  std::vector<FleetNode> nodes;  // each must still have this revision, epoch and value
+  // What is written to each. since_us is set when `take`; extended_us always.
+  bool take = false;  // the epoch is bumped
+  NodeState state = NodeState::held;
+  Incarnation holder;
+  std::uint64_t ceiling = 0;  // the store refuses to lower one
+  std::int64_t ceiling_us = 0;
+  std::uint8_t log2_lanes = 0;
+  std::uint64_t system = 0;
+  std::string name;
+  std::int64_t alive_ms = 0;  // counts as alive for so long from now on; held only
+  // Refused, if the ceiling lies further ahead than `window_us` above the greater
+  // of the coordinator's clock + `skew_us` and `recorded_us`: one bad clock must
+  // not poison nodes. 0: not checked.
+  std::int64_t recorded_us = 0;  // the highest effective ceiling among the nodes, as Unix time
+  std::int64_t skew_us = 0;
+  std::int64_t window_us = 0;
+};
+
+// Sets base and generation of a root, if it is still this one (for a root that
+// has `moved`: to the coordinator as it is), and the ceilings of single rows, if
+// they are still these. All of it, or nothing.
+struct FleetRaise {
+  FleetRoot root;
+  std::uint64_t base = 0;        // not lower than root.base
+  std::uint64_t generation = 0;  // greater than root.generation
+  // Rows with ceilings above `base`: as read, but for `ceiling`, which is what
+  // each is raised to.
+  std::vector<FleetNode> above;
+};
+
+enum class StoreOutcome : std::uint8_t { done, conflict, refused, unknown };
+
+struct StoreResult {
+  StoreOutcome outcome = StoreOutcome::unknown;
+  std::string message;           // of all but done: one line, without a credential
+  FleetView view;                // read
+  std::uint64_t revision = 0;    // write, done: as in FleetView
+  std::vector<FleetNode> nodes;  // write, done: as they are now
+};
+
+class FleetStore {
+ public:
+  FleetStore() = default;
+  FleetStore(const FleetStore &) = delete;
+  FleetStore &operator=(const FleetStore &) = delete;
+  virtual ~FleetStore() = default;
+
+  // Each starts a step; none may be in flight. `timeout` (ns) is for the whole of
+  // it, connecting included; a step that takes longer ends as unknown.
+
+  // One linearizable read of the root and of the rows of [first, last].
+  virtual void read(std::uint32_t first, std::uint32_t last, std::int64_t timeout) = 0;
+  virtual void write(const FleetWrite &write, std::int64_t timeout) = 0;
+  // Makes the root if there is none: conflict if there is.
+  virtual void create(const FleetRoot &root, std::int64_t timeout) = 0;
+  virtual void raise(const FleetRaise &raise, std::int64_t timeout) = 0;
+
+  // Goes on with the step in flight. True, once, when its result is there.
+  virtual bool poll(StoreResult &result) = 0;
+  // When poll() is worth calling again.
+  virtual Wait waits_for() const noexcept = 0;
+
+  // For people: the kind and the endpoints, without credentials.
+  virtual std::string describe() const = 0;
+};
+
+}  // namespace idgen
+
+#endif  // IDGEN_REGISTRY_FLEET_STORE_H

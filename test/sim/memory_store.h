@@ -1,0 +1,207 @@
+// A coordinator in memory, and the store that reaches it: what PostgreSQL and
+// etcd are to the server, for the simulation and for histories that are played by
+// hand. It keeps to the contract of registry/fleet_store.h, and can lose requests
+// and replies, apply requests late, and go back in time.
+
+#ifndef IDGEN_TEST_SIM_MEMORY_STORE_H
+#define IDGEN_TEST_SIM_MEMORY_STORE_H
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "registry/fleet_store.h"
+
+namespace idgen::sim {
+
+struct Coordinator {
+  FleetRoot root;
+  std::map<std::uint32_t, FleetNode> nodes;
+  std::map<std::uint32_t, std::int64_t> alive_until_us;
+  std::uint64_t revision = 0;
+  std::int64_t clock_us = 0;
+  std::uint64_t writes = 0;
+
+  FleetView view(std::uint32_t first, std::uint32_t last) const {
+    FleetView view;
+    view.root = root;
+    view.revision = revision;
+    view.clock_us = clock_us;
+    for (auto it = nodes.lower_bound(first); it != nodes.end() && it->first <= last; ++it) {
+      view.nodes.push_back(it->second);
+      const auto until = alive_until_us.find(it->first);
+      view.nodes.back().alive = it->second.state == NodeState::held &&
+                                until != alive_until_us.end() && until->second > clock_us;
+    }
+    return view;
+  }
+
+  bool is_same(const FleetRoot &read) const {
+    return root.exists && root.id == read.id && root.generation == read.generation &&
+           root.base == read.base && !root.moved;
+  }
+  bool is_same(const FleetNode &read) const {
+    const auto it = nodes.find(read.node);
+    if (it == nodes.end()) return read.revision == 0;
+    return it->second.revision == read.revision && it->second.epoch == read.epoch &&
+           it->second.ceiling == read.ceiling;
+  }
+
+  StoreResult apply(const FleetWrite &write) {
+    StoreResult result;
+    result.outcome = StoreOutcome::conflict;
+    if (!is_same(write.root)) return result;
+    for (const FleetNode &read : write.nodes) {
+      if (!is_same(read)) return result;
+      if (read.ceiling > write.ceiling) {
+        result.outcome = StoreOutcome::refused;
+        result.message = "a ceiling never goes down";
+        return result;
+      }
+    }
+    if (write.window_us > 0 &&
+        write.ceiling_us >
+            std::max(clock_us + write.skew_us, write.recorded_us) + write.window_us) {
+      result.outcome = StoreOutcome::refused;
+      result.message = "the ceiling lies too far ahead of the coordinator's clock";
+      return result;
+    }
+    ++revision;
+    ++writes;
+    for (const FleetNode &read : write.nodes) {
+      FleetNode &row = nodes[read.node];
+      row.node = read.node;
+      row.revision = revision;
+      row.epoch += write.take ? 1 : 0;
+      row.state = write.state;
+      row.holder = write.holder;
+      row.ceiling = write.ceiling;
+      row.ceiling_us = write.ceiling_us;
+      row.log2_lanes = write.log2_lanes;
+      row.name = write.name;
+      alive_until_us[read.node] =
+          write.state == NodeState::held ? clock_us + write.alive_ms * 1000 : 0;
+      result.nodes.push_back(row);
+    }
+    result.outcome = StoreOutcome::done;
+    result.revision = revision;
+    return result;
+  }
+
+  StoreResult apply(const FleetRaise &raise) {
+    StoreResult result;
+    result.outcome = StoreOutcome::conflict;
+    if (!root.exists || root.id != raise.root.id || root.generation != raise.root.generation) {
+      return result;
+    }
+    for (const FleetNode &row : raise.above) {
+      const auto it = nodes.find(row.node);
+      if (it == nodes.end() || it->second.revision != row.revision) return result;
+    }
+    ++revision;
+    root.generation = raise.generation;
+    root.base = raise.base;
+    root.moved = false;
+    for (const FleetNode &row : raise.above) {
+      nodes[row.node].ceiling = row.ceiling;
+      nodes[row.node].revision = revision;
+    }
+    result.outcome = StoreOutcome::done;
+    result.revision = revision;
+    return result;
+  }
+
+  StoreResult apply(const FleetRoot &wanted) {
+    StoreResult result;
+    result.outcome = root.exists ? StoreOutcome::conflict : StoreOutcome::done;
+    if (root.exists) return result;
+    ++revision;
+    root = wanted;
+    root.exists = true;
+    return result;
+  }
+};
+
+class MemoryStore final : public FleetStore {
+ public:
+  enum class Fault : std::uint8_t {
+    none,
+    request_lost,  // it never arrives
+    reply_lost,    // it is applied, and nobody hears of it
+    late,          // likewise not heard of, and applied when deliver_late() is called
+  };
+
+  explicit MemoryStore(Coordinator &coordinator) : coordinator_(&coordinator) {}
+
+  void read(std::uint32_t first, std::uint32_t last, std::int64_t /*timeout*/) override {
+    run([this, first, last] {
+      StoreResult result;
+      result.outcome = StoreOutcome::done;
+      result.view = coordinator_->view(first, last);
+      return result;
+    });
+  }
+  void write(const FleetWrite &write, std::int64_t /*timeout*/) override {
+    run([this, write] { return coordinator_->apply(write); });
+  }
+  void create(const FleetRoot &root, std::int64_t /*timeout*/) override {
+    run([this, root] { return coordinator_->apply(root); });
+  }
+  void raise(const FleetRaise &raise, std::int64_t /*timeout*/) override {
+    run([this, raise] { return coordinator_->apply(raise); });
+  }
+
+  bool poll(StoreResult &result) override {
+    if (!pending_ || hold) return false;
+    pending_ = false;
+    result = result_;
+    return true;
+  }
+  Wait waits_for() const noexcept override { return {}; }
+  std::string describe() const override { return name; }
+
+  void deliver_late() {
+    for (const auto &step : late_) (void)step();
+    late_.clear();
+  }
+  bool is_pending() const { return pending_; }
+
+  Fault fault = Fault::none;  // of the steps from now on
+  bool hold = false;          // replies wait
+  std::string name = "memory://one";
+  int steps = 0;
+
+ private:
+  using Action = std::function<StoreResult()>;
+
+  void run(Action action) {
+    pending_ = true;
+    ++steps;
+    result_ = StoreResult{};
+    result_.message = "no answer";
+    switch (fault) {
+      case Fault::none:
+        result_ = action();
+        break;
+      case Fault::request_lost:
+        break;
+      case Fault::reply_lost:
+        (void)action();
+        break;
+      case Fault::late:
+        late_.push_back(std::move(action));
+        break;
+    }
+  }
+
+  Coordinator *coordinator_;
+  bool pending_ = false;
+  StoreResult result_;
+  std::vector<Action> late_;
+};
+
+}  // namespace idgen::sim
+
+#endif  // IDGEN_TEST_SIM_MEMORY_STORE_H
