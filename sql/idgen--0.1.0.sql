@@ -287,12 +287,261 @@ COMMENT ON FUNCTION snowflake_to_base62(snowflakeid) IS 'the ID in base62, 11 ch
 COMMENT ON FUNCTION snowflake_from_base62(text) IS 'the ID of 11 characters of base62';
 
 ------------------------------------------------------------------------------
+-- A fleet's coordinator: which node is held by whom, up to which ceiling. Used
+-- where other instances name this database in idgen.registry; it needs no
+-- preloading. Ticks and rows are what src/registry/fleet_registry.h says.
+
+CREATE TABLE idgen_internal.fleet (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    id uuid NOT NULL,
+    layout text NOT NULL,
+    epoch text NOT NULL,
+    generation bigint NOT NULL CHECK (generation > 0),
+    base bigint NOT NULL CHECK (base >= 0),
+    system bigint NOT NULL,
+    timeline integer NOT NULL
+);
+COMMENT ON TABLE idgen_internal.fleet IS 'what goes for all nodes of the fleet that this database coordinates; empty if it coordinates none';
+COMMENT ON COLUMN idgen_internal.fleet.generation IS 'grows whenever all ceilings are raised';
+COMMENT ON COLUMN idgen_internal.fleet.base IS 'no ceiling counts as lower than this tick';
+COMMENT ON COLUMN idgen_internal.fleet.system IS 'system identifier of the cluster that the generation was made on';
+COMMENT ON COLUMN idgen_internal.fleet.timeline IS 'timeline of the WAL that the generation was made on';
+
+CREATE TABLE idgen_internal.node (
+    node bigint PRIMARY KEY,
+    revision bigint NOT NULL,
+    epoch bigint NOT NULL,
+    state "char" NOT NULL CHECK (state IN ('f', 'h', 'r')),
+    holder uuid,
+    ceiling bigint NOT NULL,
+    log2_lanes integer NOT NULL,
+    system bigint,
+    name text,
+    ceiling_at timestamptz,
+    since timestamptz,
+    extended timestamptz,
+    alive_until timestamptz
+) WITH (fillfactor = 50);
+COMMENT ON TABLE idgen_internal.node IS 'nodes that were ever taken: holder, and the tick up to which it may issue IDs';
+COMMENT ON COLUMN idgen_internal.node.revision IS 'changes with every write';
+COMMENT ON COLUMN idgen_internal.node.epoch IS 'how often the node was taken';
+COMMENT ON COLUMN idgen_internal.node.state IS 'f: free; h: held; r: retired by an operator, never handed out';
+COMMENT ON COLUMN idgen_internal.node.holder IS 'incarnation of the last holder';
+COMMENT ON COLUMN idgen_internal.node.ceiling IS 'first tick that the holder may not issue; never decreases';
+COMMENT ON COLUMN idgen_internal.node.alive_until IS 'until then the holder counts as alive, if it is not extended';
+
+-- Not to be lost with a dump. What is restored elsewhere waits for an operator.
+SELECT pg_catalog.pg_extension_config_dump('idgen_internal.fleet', '');
+SELECT pg_catalog.pg_extension_config_dump('idgen_internal.node', '');
+
+CREATE FUNCTION idgen_internal.timeline() RETURNS integer
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+    -- The control file knows a new timeline only after a checkpoint.
+    RETURN ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer;
+COMMENT ON FUNCTION idgen_internal.timeline() IS 'timeline of the WAL that is being written';
+
+CREATE FUNCTION idgen_internal.fleet_check() RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'the coordinator is a standby'
+            USING ERRCODE = 'read_only_sql_transaction',
+                  HINT = 'List all hosts in idgen.registry; the one that takes writes is chosen.';
+    END IF;
+    IF current_setting('fsync') <> 'on' THEN
+        RAISE EXCEPTION 'the coordinator runs with fsync = off, so that nothing it says is durable'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Turn fsync on in the coordinator.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_check() IS 'reports an error unless this server may coordinate a fleet';
+
+-- One snapshot of the fleet and of the nodes first to last.
+CREATE FUNCTION idgen_internal.fleet_read(first bigint, last bigint) RETURNS json
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM idgen_internal.fleet_check();
+    RETURN (
+        SELECT json_build_object(
+            'clock_us', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+            'revision', (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint,
+            'standbys', s.standbys,
+            'synchronous', s.synchronous,
+            'fleet', (
+                SELECT json_build_object('id', f.id, 'layout', f.layout, 'epoch', f.epoch,
+                    'generation', f.generation, 'base', f.base,
+                    'same_system', f.system = c.system_identifier,
+                    'same_timeline', f.timeline = idgen_internal.timeline())
+                FROM idgen_internal.fleet AS f, pg_control_system() AS c),
+            'nodes', (
+                SELECT coalesce(json_agg(json_build_object(
+                    'node', n.node, 'revision', n.revision, 'epoch', n.epoch, 'state', n.state,
+                    'holder', n.holder, 'ceiling', n.ceiling, 'log2_lanes', n.log2_lanes,
+                    'system', n.system, 'name', n.name,
+                    'alive', n.state = 'h' AND n.alive_until > clock_timestamp(),
+                    'ceiling_us', (extract(epoch FROM n.ceiling_at) * 1000000)::bigint,
+                    'since_us', (extract(epoch FROM n.since) * 1000000)::bigint,
+                    'extended_us', (extract(epoch FROM n.extended) * 1000000)::bigint)
+                    ORDER BY n.node), '[]')
+                FROM idgen_internal.node AS n
+                WHERE n.node BETWEEN fleet_read.first AND fleet_read.last))
+        FROM (
+            SELECT count(*) AS standbys,
+                count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')) AS synchronous
+            FROM pg_stat_replication AS r
+            WHERE r.state = 'streaming' AND NOT EXISTS (
+                SELECT FROM pg_replication_slots AS l
+                WHERE l.active_pid = r.pid AND l.slot_type = 'logical')) AS s);
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_read(bigint, bigint) IS 'for instances that lease from here: the fleet and its nodes first to last';
+
+-- Compare and write: all of the nodes, or an error and none. SQLSTATE 40001:
+-- something is no longer what the caller had read; 55000: refused.
+CREATE FUNCTION idgen_internal.fleet_write(
+    generation bigint, nodes bigint[], revisions bigint[], epochs bigint[], take boolean,
+    state "char", holder uuid, ceiling bigint, ceiling_us bigint, log2_lanes integer,
+    system bigint, name text, alive_ms bigint, recorded_us bigint, skew_us bigint, window_us bigint)
+    RETURNS json
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_at constant timestamptz := clock_timestamp();
+    clock_us constant bigint := (extract(epoch FROM now_at) * 1000000)::bigint;
+    epoch_start constant timestamptz := timestamptz 'epoch';
+    changed bigint;
+BEGIN
+    PERFORM idgen_internal.fleet_check();
+    -- Writers pass each other; a raise waits for all of them, and they for it.
+    PERFORM pg_advisory_xact_lock_shared(x'6964676e'::integer, 0);
+    PERFORM FROM idgen_internal.fleet AS f, pg_control_system() AS c
+        WHERE f.generation = fleet_write.generation
+            AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline();
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the fleet is of another generation' USING ERRCODE = 'serialization_failure';
+    END IF;
+    IF window_us > 0 AND ceiling_us > greatest(clock_us + skew_us, recorded_us) + window_us THEN
+        RAISE EXCEPTION 'the ceiling asked for lies % ahead of the coordinator''s clock',
+            justify_interval((ceiling_us - clock_us) * interval '1 microsecond')
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Set the clocks right: one bad clock must not use nodes up.';
+    END IF;
+
+    IF 0 = ANY (revisions) THEN
+        INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes)
+            SELECT u, 0, 0, 'f', 0, 0 FROM unnest(nodes) AS u
+            ON CONFLICT DO NOTHING;
+    END IF;
+    -- In one order, whoever comes: no deadlock.
+    PERFORM FROM idgen_internal.node AS n WHERE n.node = ANY (nodes) ORDER BY n.node FOR UPDATE;
+    UPDATE idgen_internal.node AS n SET
+        revision = n.revision + 1,
+        epoch = n.epoch + take::integer,
+        state = fleet_write.state,
+        holder = fleet_write.holder,
+        ceiling = fleet_write.ceiling,
+        log2_lanes = fleet_write.log2_lanes,
+        system = fleet_write.system,
+        name = fleet_write.name,
+        ceiling_at = epoch_start + ceiling_us * interval '1 microsecond',
+        since = CASE WHEN take THEN now_at ELSE n.since END,
+        extended = now_at,
+        alive_until = CASE WHEN fleet_write.state = 'h' THEN now_at + alive_ms * interval '1 millisecond' END
+    FROM unnest(nodes, revisions, epochs) AS e (node, revision, epoch)
+    WHERE n.node = e.node AND n.revision = e.revision AND n.epoch = e.epoch
+        AND n.ceiling <= fleet_write.ceiling; -- never lowered
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed <> cardinality(nodes) THEN
+        RAISE EXCEPTION 'a node is not what it was' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN json_build_object('revision', (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint);
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_write(bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint)
+    IS 'for instances that lease from here: takes, extends or releases nodes, all of them or none';
+
+CREATE FUNCTION idgen_internal.fleet_create(id uuid, layout text, epoch text, generation bigint, base bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM idgen_internal.fleet_check();
+    INSERT INTO idgen_internal.fleet (id, layout, epoch, generation, base, system, timeline)
+        SELECT fleet_create.id, fleet_create.layout, fleet_create.epoch, fleet_create.generation,
+            fleet_create.base, c.system_identifier, idgen_internal.timeline()
+        FROM pg_control_system() AS c
+        ON CONFLICT DO NOTHING;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_create(uuid, text, text, bigint, bigint) IS 'for instances that lease from here: makes the fleet; false if there is one';
+
+CREATE FUNCTION idgen_internal.fleet_raise(
+    old_generation bigint, generation bigint, base bigint, nodes bigint[], revisions bigint[],
+    ceilings bigint[]) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    changed bigint;
+BEGIN
+    PERFORM idgen_internal.fleet_check();
+    PERFORM pg_advisory_xact_lock(x'6964676e'::integer, 0);
+    UPDATE idgen_internal.fleet AS f SET
+        generation = fleet_raise.generation,
+        base = fleet_raise.base,
+        system = c.system_identifier,
+        timeline = idgen_internal.timeline()
+    FROM pg_control_system() AS c
+    WHERE f.generation = old_generation AND fleet_raise.generation > f.generation
+        AND fleet_raise.base >= f.base;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE idgen_internal.node AS n SET ceiling = e.ceiling, revision = n.revision + 1
+    FROM unnest(nodes, revisions, ceilings) AS e (node, revision, ceiling)
+    WHERE n.node = e.node AND n.revision = e.revision AND n.ceiling <= e.ceiling;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed <> cardinality(nodes) THEN
+        RAISE EXCEPTION 'a node is not what it was' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_raise(bigint, bigint, bigint, bigint[], bigint[], bigint[])
+    IS 'for instances that lease from here: raises all ceilings, to at least base; false if somebody else did';
+
+REVOKE ALL ON FUNCTION idgen_internal.timeline(), idgen_internal.fleet_check(),
+    idgen_internal.fleet_read(bigint, bigint),
+    idgen_internal.fleet_write(bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint),
+    idgen_internal.fleet_create(uuid, text, text, bigint, bigint),
+    idgen_internal.fleet_raise(bigint, bigint, bigint, bigint[], bigint[], bigint[]) FROM PUBLIC;
+
+CREATE FUNCTION snowflake_allow_leasing(role regrole, allowed boolean DEFAULT true) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    fn text;
+BEGIN
+    FOREACH fn IN ARRAY ARRAY[
+        'fleet_read(bigint, bigint)',
+        'fleet_write(bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint)',
+        'fleet_create(uuid, text, text, bigint, bigint)',
+        'fleet_raise(bigint, bigint, bigint, bigint[], bigint[], bigint[])']
+    LOOP
+        EXECUTE format(CASE WHEN allowed THEN 'GRANT EXECUTE ON FUNCTION idgen_internal.%s TO %s'
+            ELSE 'REVOKE EXECUTE ON FUNCTION idgen_internal.%s FROM %s' END, fn, role);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION snowflake_allow_leasing(regrole, boolean) IS 'lets a role, as which instances connect to this coordinator, lease nodes; or no longer';
+REVOKE ALL ON FUNCTION snowflake_allow_leasing(regrole, boolean) FROM PUBLIC;
+
+------------------------------------------------------------------------------
 -- State and statistics, for pg_monitor
 
 CREATE FUNCTION idgen_internal.instance(
     OUT state text, OUT state_since timestamptz,
     OUT node integer, OUT region integer, OUT shard integer, OUT lanes integer,
-    OUT issuing_time timestamptz, OUT floor timestamptz, OUT ceiling timestamptz,
+    OUT node_epoch bigint, OUT issuing_time timestamptz, OUT floor timestamptz, OUT ceiling timestamptz,
     OUT window_left interval,
     OUT clock_state text, OUT clock_skew interval, OUT incarnation uuid, OUT registry text,
     OUT worker_pid integer, OUT last_error text, OUT last_error_at timestamptz,
@@ -331,6 +580,50 @@ CREATE VIEW snowflake_stats AS
     SELECT s.* FROM idgen_internal.stats() AS s WHERE s.scope IS NOT NULL;
 COMMENT ON VIEW snowflake_stats IS 'IDs issued, calls and waits since shared memory was initialised';
 
+CREATE FUNCTION idgen_internal.leased_fleet(
+    OUT node bigint, OUT region integer, OUT shard integer, OUT state text, OUT alive boolean,
+    OUT holder text, OUT incarnation uuid, OUT node_epoch bigint, OUT lanes integer,
+    OUT ceiling timestamptz, OUT since timestamptz, OUT extended timestamptz,
+    OUT read_at timestamptz)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_fleet' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 16;
+
+-- What this database coordinates, by the fleet's own layout.
+CREATE FUNCTION idgen_internal.coordinated_fleet(
+    OUT node bigint, OUT region integer, OUT shard integer, OUT state text, OUT alive boolean,
+    OUT holder text, OUT incarnation uuid, OUT node_epoch bigint, OUT lanes integer,
+    OUT ceiling timestamptz, OUT since timestamptz, OUT extended timestamptz,
+    OUT read_at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT n.node, (n.node >> l.shard)::integer, (n.node & ((1 << l.shard) - 1))::integer,
+        CASE n.state WHEN 'h' THEN 'held' WHEN 'r' THEN 'retired' ELSE 'free' END,
+        n.state = 'h' AND n.alive_until > clock_timestamp(),
+        n.name, n.holder, n.epoch, 1 << n.log2_lanes,
+        -- The base, in the fleet's own ticks, where that is higher.
+        greatest(n.ceiling_at, CASE WHEN f.base > n.ceiling
+            THEN n.ceiling_at + (f.base - n.ceiling) * l.tick END),
+        n.since, n.extended, clock_timestamp()
+    FROM idgen_internal.fleet AS f
+    CROSS JOIN LATERAL (
+        SELECT coalesce((regexp_match(f.layout, 'shard:(\d+)'))[1]::integer, 0) AS shard,
+            replace((regexp_match(f.layout, 'tick:(\S+)'))[1], 'us', ' us')::interval AS tick) AS l
+    CROSS JOIN idgen_internal.node AS n
+    ORDER BY n.node;
+END;
+
+CREATE VIEW snowflake_fleet AS
+    SELECT * FROM idgen_internal.leased_fleet()
+    UNION ALL
+    SELECT * FROM idgen_internal.coordinated_fleet();
+COMMENT ON VIEW snowflake_fleet IS 'the nodes of the fleet that this instance leases from, as its coordinator knows it, or that this database coordinates';
+
+REVOKE ALL ON FUNCTION idgen_internal.leased_fleet(), idgen_internal.coordinated_fleet() FROM PUBLIC;
+REVOKE ALL ON snowflake_fleet FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION idgen_internal.leased_fleet(), idgen_internal.coordinated_fleet() TO pg_monitor;
+GRANT SELECT ON snowflake_fleet TO pg_monitor;
+
 REVOKE ALL ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
     idgen_internal.clock_events(), idgen_internal.stats() FROM PUBLIC;
 REVOKE ALL ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats FROM PUBLIC;
@@ -349,4 +642,30 @@ CREATE FUNCTION snowflake_confirm_copy() RETURNS boolean
     AS 'MODULE_PATHNAME', 'idgen_confirm_copy' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION snowflake_confirm_copy() IS 'says that the original of this copied data directory is gone for good, so that its pinned node may be taken; true if it was';
 
-REVOKE ALL ON FUNCTION snowflake_accept_clock(), snowflake_confirm_copy() FROM PUBLIC;
+CREATE FUNCTION snowflake_confirm_local() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_confirm_local' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_confirm_local() IS 'says that this instance has left its fleet for good, so that it may go on by its own record alone; true if it did';
+
+CREATE FUNCTION snowflake_rotate_node() RETURNS integer
+    AS 'MODULE_PATHNAME', 'idgen_rotate_node' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_rotate_node() IS 'takes another node, then lets the one go that was held; the new one';
+
+CREATE FUNCTION snowflake_drain() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_drain' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_drain() IS 'takes this instance out of service: it issues nothing and lets its node go; false if it was out already';
+
+CREATE FUNCTION snowflake_resume() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_resume' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_resume() IS 'puts this instance back into service after snowflake_drain(); false if it was in service';
+
+CREATE FUNCTION snowflake_raise_registry(at_least timestamptz DEFAULT NULL) RETURNS void
+    AS 'MODULE_PATHNAME', 'idgen_raise_registry' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_raise_registry(timestamptz) IS 'raises the ceilings of all nodes of the fleet above all that may be in use, after its registry was restored; and to a time, if one is given';
+
+CREATE FUNCTION snowflake_retire_node(node bigint, retired boolean DEFAULT true) RETURNS void
+    AS 'MODULE_PATHNAME', 'idgen_retire_node' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_retire_node(bigint, boolean) IS 'never hands a node of the fleet out again, for one whose ceiling lies far ahead; or does again';
+
+REVOKE ALL ON FUNCTION snowflake_accept_clock(), snowflake_confirm_copy(),
+    snowflake_confirm_local(), snowflake_rotate_node(), snowflake_drain(), snowflake_resume(),
+    snowflake_raise_registry(timestamptz), snowflake_retire_node(bigint, boolean) FROM PUBLIC;

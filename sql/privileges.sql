@@ -30,6 +30,24 @@ SHOW idgen.registry;
 -- Nor may they operate.
 SELECT snowflake_accept_clock();
 SELECT snowflake_confirm_copy();
+SELECT snowflake_confirm_local();
+SELECT snowflake_rotate_node();
+SELECT snowflake_drain();
+SELECT snowflake_resume();
+SELECT snowflake_raise_registry();
+SELECT snowflake_retire_node(5);
+SELECT snowflake_allow_leasing('regress_idgen_plain');
+
+-- Nor see the fleet that is coordinated here, nor lease from it.
+SELECT * FROM snowflake_fleet;
+SELECT * FROM idgen_internal.coordinated_fleet();
+SELECT * FROM idgen_internal.leased_fleet();
+SELECT * FROM idgen_internal.fleet;
+SELECT * FROM idgen_internal.node;
+SELECT idgen_internal.fleet_read(0, 1);
+SELECT idgen_internal.fleet_write(1, '{1}', '{0}', '{0}', true, 'h', '00000000000000000000000000000001', 5, 5, 0, 0, '', 0, 0, 0, 0);
+SELECT idgen_internal.fleet_create('00000000000000000000000000000001', '', '', 1, 0);
+SELECT idgen_internal.fleet_raise(1, 2, 5, '{}', '{}', '{}');
 
 -- Nor does anybody write layouts.
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('mine', 'time:41', '0');

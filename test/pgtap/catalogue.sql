@@ -1,7 +1,7 @@
 -- Everything that the extension creates is labelled, explained and named as
 -- promised.
 BEGIN;
-SELECT plan(25);
+SELECT plan(26);
 
 CREATE TEMP VIEW members AS
     SELECT classid, objid, pg_describe_object(classid, objid, 0) AS object,
@@ -18,18 +18,31 @@ CREATE TEMP VIEW operators AS
     SELECT o.*, o.oid::regoperator::text AS signature
     FROM members JOIN pg_operator AS o ON o.oid = objid AND classid = 'pg_operator'::regclass;
 
+-- What operators call; what instances call in their coordinator; what looks at the
+-- server.
+CREATE TEMP VIEW operating AS
+    SELECT unnest(ARRAY['snowflake_accept_clock', 'snowflake_confirm_copy', 'snowflake_confirm_local',
+        'snowflake_rotate_node', 'snowflake_drain', 'snowflake_resume', 'snowflake_raise_registry',
+        'snowflake_retire_node', 'snowflake_allow_leasing'])::name AS name;
+CREATE TEMP VIEW coordinating AS
+    SELECT unnest(ARRAY['fleet_read', 'fleet_write', 'fleet_create', 'fleet_raise'])::name AS name;
+CREATE TEMP VIEW looking AS
+    SELECT unnest(ARRAY['instance', 'clock', 'clock_events', 'stats', 'configured_layout', 'layout_guard',
+        'leased_fleet', 'timeline', 'fleet_check'])::name AS name;
+
 -- Functions
 SELECT is_empty(
     $$ SELECT signature FROM functions
-       WHERE NOT internal AND provolatile <> CASE WHEN proname IN ('snowflake_nextval', 'snowflake_batch', 'snowflake_accept_clock', 'snowflake_confirm_copy') THEN 'v' ELSE 'i' END $$,
-    'issuing is volatile, everything else that is public is immutable');
+       WHERE NOT internal AND provolatile <> CASE WHEN proname IN ('snowflake_nextval', 'snowflake_batch') OR proname IN (SELECT name FROM operating) THEN 'v' ELSE 'i' END $$,
+    'issuing and operating is volatile, everything else that is public is immutable');
 SELECT is_empty(
     $$ SELECT signature FROM functions
-       WHERE NOT internal AND proparallel <> CASE WHEN proname IN ('snowflake_accept_clock', 'snowflake_confirm_copy') THEN 'u' ELSE 's' END $$,
+       WHERE NOT internal AND proparallel <> CASE WHEN proname IN (SELECT name FROM operating) THEN 'u' ELSE 's' END $$,
     'everything public is parallel safe, but what operates');
 SELECT is_empty(
-    $$ SELECT signature FROM functions WHERE NOT internal AND prokind = 'f' AND NOT proisstrict AND pronargs > 0 $$,
-    'everything public that has arguments is strict');
+    $$ SELECT signature FROM functions WHERE NOT internal AND prokind = 'f' AND NOT proisstrict AND pronargs > 0
+         AND proname <> 'snowflake_raise_registry' $$,
+    'everything public that has arguments is strict, but for one that has a default of NULL');
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE NOT internal AND proleakproof $$,
     'nothing public claims to be leakproof: errors tell the value');
@@ -38,8 +51,15 @@ SELECT is_empty(
        WHERE NOT (provolatile = 'i' AND proisstrict AND proparallel = 's' AND proleakproof) $$,
     'functions of operators are immutable, strict, parallel safe and leakproof');
 SELECT is_empty(
-    $$ SELECT signature FROM functions WHERE prosecdef OR proconfig IS NOT NULL $$,
-    'nothing runs with its owner''s rights');
+    $$ SELECT signature FROM functions WHERE prosecdef
+         AND NOT (internal AND (proname IN (SELECT name FROM coordinating) OR proname = 'coordinated_fleet')
+             AND proconfig = ARRAY['search_path=pg_catalog, pg_temp'] AND NOT has_function_privilege('public', oid, 'EXECUTE')) $$,
+    'nothing runs with its owner''s rights, but what coordinates: not for everybody, by no search path but its own');
+SELECT is_empty(
+    $$ SELECT signature FROM functions
+       WHERE prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('plpgsql', 'sql'))
+         AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'] $$,
+    'what is written in SQL finds names in pg_catalog alone');
 SELECT is(
     (SELECT array_agg(signature) FROM functions WHERE NOT internal AND proretset), ARRAY['snowflake_batch(integer)'],
     'snowflake_batch alone returns a set');
@@ -53,18 +73,20 @@ SELECT is_empty(
     'each accessor is there for snowflakeid and for bigint');
 SELECT is_empty(
     $$ SELECT signature FROM functions
-       WHERE internal AND proname IN ('instance', 'clock', 'clock_events', 'stats', 'configured_layout', 'layout_guard')
+       WHERE internal AND (proname IN (SELECT name FROM looking) OR proname IN (SELECT name FROM coordinating))
          AND has_function_privilege('public', oid, 'EXECUTE') $$,
     'internals with a state are not for everybody');
 
 SELECT is_empty(
     $$ SELECT signature FROM functions
-       WHERE internal AND provolatile <> CASE WHEN proname IN ('instance', 'clock', 'clock_events', 'stats', 'configured_layout', 'layout_guard') THEN 'v' ELSE 'i' END $$,
+       WHERE internal AND proname <> 'coordinated_fleet' AND provolatile <> CASE
+           WHEN proname IN (SELECT name FROM looking) OR proname IN (SELECT name FROM coordinating) THEN 'v' ELSE 'i' END $$,
     'internals that look at the server are volatile, the others immutable');
 SELECT is_empty(
     $$ SELECT signature FROM functions
-       WHERE internal AND prokind = 'f' AND pronargs > 0 AND NOT (proisstrict AND proparallel = 's') $$,
-    'internals that have arguments are strict and parallel safe');
+       WHERE internal AND prokind = 'f' AND pronargs > 0 AND NOT (proisstrict
+         AND proparallel = CASE WHEN proname IN (SELECT name FROM coordinating) THEN 'u' ELSE 's' END) $$,
+    'internals that have arguments are strict and, but for what writes, parallel safe');
 
 -- Names and comments
 SELECT is_empty(
