@@ -1,20 +1,25 @@
 # idgen: builds and installs the extension (PGXS), and runs everything there is
 # to run. `make demo` and `make test` install what they need on Debian.
 
+ROOT := $(dir $(abspath $(lastword $(MAKEFILE_LIST))))
+
 EXTENSION = idgen
 MODULE_big = idgen
 DATA = sql/idgen--0.1.0.sql
 
 CORE_SRCS = src/core/layout.cpp src/core/text.cpp src/core/clock.cpp src/core/lease.cpp \
-	src/core/keeper.cpp
-REGISTRY_SRCS = src/registry/own_record.cpp src/registry/local_registry.cpp
+	src/core/choose.cpp src/core/keeper.cpp
+REGISTRY_SRCS = src/registry/own_record.cpp src/registry/local_registry.cpp \
+	src/registry/fleet_registry.cpp
 PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/layouts.cpp \
 	src/pg/issue.cpp src/pg/type.cpp src/pg/codec.cpp src/pg/views.cpp src/pg/worker.cpp \
-	src/pg/clocks.cpp src/pg/operations.cpp
-SRCS = $(CORE_SRCS) $(REGISTRY_SRCS) $(PG_SRCS)
-OBJS = $(SRCS:.cpp=.o)
-
-ROOT := $(dir $(abspath $(lastword $(MAKEFILE_LIST))))
+	src/pg/clocks.cpp src/pg/mailbox.cpp src/pg/operations.cpp src/pg/registry_link.cpp
+OBJS = $(CORE_SRCS:.cpp=.o) $(REGISTRY_SRCS:.cpp=.o) $(PG_SRCS:.cpp=.o)
+# A library of its own, which only the worker loads, and only for a fleet: libpq
+# and libcurl stay out of the postmaster and the backends.
+NETWORK_SRCS = $(sort $(wildcard $(ROOT)src/network/*.cpp))
+NETWORK_OBJS = $(patsubst $(ROOT)%.cpp,%.o,$(NETWORK_SRCS)) src/registry/own_record.o
+SRCS = $(CORE_SRCS) $(REGISTRY_SRCS) $(PG_SRCS) $(patsubst $(ROOT)%,%,$(NETWORK_SRCS))
 
 # PostgreSQL 15 is the development baseline; PG_CONFIG=... chooses another.
 PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
@@ -22,7 +27,8 @@ PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 # The server's headers are not ours to warn about: -isystem.
 PG_INCLUDE := $(if $(PGXS),$(shell $(PG_CONFIG) --includedir-server))
-PG_CPPFLAGS = -Iinclude -Isrc -isystem $(PG_INCLUDE)
+PG_CPPFLAGS = -Iinclude -Isrc -isystem $(PG_INCLUDE) \
+	-isystem $(if $(PGXS),$(shell $(PG_CONFIG) --includedir))
 PG_CXXFLAGS = -std=c++20 -O2 -fvisibility=hidden -Wall -Wextra -Wpedantic -Wshadow -Werror \
 	-Wno-register -Wno-missing-field-initializers -MMD -MP
 # Test builds: points at which tests may stop a caller (src/pg/injection.h).
@@ -32,10 +38,23 @@ endif
 SHLIB_LINK += -lstdc++ -lz
 # JIT has nothing to inline here, and PGXS can't pass our flags to it.
 override with_llvm = no
-EXTRA_CLEAN = $(SRCS:.cpp=.d) build
+EXTRA_CLEAN = $(SRCS:.cpp=.d) $(NETWORK_OBJS) idgen_network.so build
 
 ifneq ($(PGXS),)
 include $(PGXS)
+
+all: idgen_network$(DLSUFFIX)
+idgen_network$(DLSUFFIX): $(NETWORK_OBJS)
+	$(CXX) $(CXXFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(LDFLAGS) -lpq -lcurl -lz -lstdc++
+
+install: install-network
+.PHONY: install-network
+install-network: idgen_network$(DLSUFFIX) installdirs
+	$(INSTALL_SHLIB) $< '$(DESTDIR)$(pkglibdir)/'
+uninstall: uninstall-network
+.PHONY: uninstall-network
+uninstall-network:
+	rm -f '$(DESTDIR)$(pkglibdir)/idgen_network$(DLSUFFIX)'
 -include $(wildcard $(SRCS:.cpp=.d))
 else
 all install clean:

@@ -29,6 +29,7 @@ extern "C" {
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "postmaster/postmaster.h"
 #include "replication/logicalworker.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"

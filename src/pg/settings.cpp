@@ -1,9 +1,12 @@
 #include "pg/settings.h"
 
+#include <algorithm>
+#include <bit>
 #include <climits>
 #include <cstring>
 #include <string_view>
 
+#include "core/choose.h"
 #include "core/lease.h"
 #include "pg/prelude.h"
 
@@ -12,6 +15,7 @@ namespace idgen::pg {
 Layout instance_layout;
 IssueLayout issue_layout;
 int region = 0;
+int lanes = 1;
 char *registry = nullptr;
 int shard = -1;
 int window = 3000;
@@ -23,6 +27,8 @@ int max_clock_skew = 60000;
 int clock_confirm = 600000;
 int on_clock_rollback = static_cast<int>(OnRollback::hold);
 bool require_clock_sync = false;
+int lease_ttl = 10000;
+bool auto_drain = false;
 int max_wait = 1000;
 #ifdef IDGEN_INJECTION
 int injection_point = 0;
@@ -66,9 +72,16 @@ bool check_epoch(char **value, void **, GucSource) {
   return false;
 }
 
+// What follows is the worker's to understand, with libraries that are not here.
 bool check_registry(char **value, void **, GucSource) {
   if (strcmp(*value, "local") == 0) return true;
-  GUC_check_errdetail("The registry allowed is \"local\".");
+  for (const std::string_view scheme : {"postgresql://", "postgres://", "etcd://"}) {
+    if (std::string_view(*value).starts_with(scheme)) return true;
+  }
+  // Not the value itself: it may hold a password.
+  GUC_check_errmsg("invalid value for parameter \"%s\"", "idgen.registry");
+  GUC_check_errdetail(
+      "A registry is \"local\", or a URL that starts with postgresql:// or etcd://.");
   return false;
 }
 
@@ -93,6 +106,13 @@ const char *shard_fault(int value) {
   if (value == -1 || field.fits(static_cast<std::uint64_t>(value))) return nullptr;
   return psprintf("The layout has %d bits of shard: 0 to %d are allowed, or -1 for any.",
                   field.width, static_cast<int>(field.max()));
+}
+
+const char *lanes_fault(int value) {
+  const int most = static_cast<int>(
+      std::min<std::uint64_t>(std::uint64_t{1} << kMaxLog2Lanes, instance_layout.shard.max() + 1));
+  if (value <= most && (value & (value - 1)) == 0) return nullptr;
+  return psprintf("The number of lanes is a power of two, in this layout up to %d.", most);
 }
 
 template <const char *(*fault_of)(int)>
@@ -128,6 +148,9 @@ const IntSetting int_settings[] = {
     {"idgen.region", "Region part of this instance's node.",
      "The node is region and shard together; the layout gives the widths.", &region, 0, 0, INT_MAX,
      PGC_POSTMASTER, 0, check_against_layout<region_fault>, nullptr},
+    {"idgen.lanes", "How many nodes this instance leases, as one aligned block.",
+     "A power of two up to 64. Each adds the layout's IDs per tick.", &lanes, 1, 1, 64,
+     PGC_POSTMASTER, 0, check_against_layout<lanes_fault>, nullptr},
     {"idgen.shard", "Shard part of this instance's node; -1 leaves it to the registry.",
      "A pinned shard must not be pinned anywhere else.", &shard, -1, -1, INT_MAX, PGC_SIGHUP, 0,
      check_against_layout<shard_fault>, nullptr},
@@ -147,6 +170,10 @@ const IntSetting int_settings[] = {
     {"idgen.clock_confirm",
      "How long such a wall clock must have stayed there until it is followed.", nullptr,
      &clock_confirm, 600000, 1000, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr},
+    {"idgen.lease_ttl",
+     "How long this instance counts as alive in its fleet without extending its lease.",
+     "Then another may take its node. Never shorter than idgen.window.", &lease_ttl, 10000, 1000,
+     kHourMs, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr},
     {"idgen.max_wait", "How long a call waits until it can be issued an ID.",
      "Counted per wait; then the call fails with SQLSTATE IDG03.", &max_wait, 1000, 0, INT_MAX,
      PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr},
@@ -170,8 +197,9 @@ const StringSetting string_settings[] = {
     {"idgen.epoch", "The time that IDs count from, for a new cluster.",
      "Recorded at the first start; never changed afterwards.", &epoch_text, kDefaultEpoch.data(),
      PGC_POSTMASTER, 0, check_epoch},
-    {"idgen.registry", "Where node IDs and ceilings are kept.", nullptr, &registry, "local",
-     PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_registry},
+    {"idgen.registry", "Where node IDs and ceilings are kept.",
+     "\"local\", or the URL of a fleet's coordinator: postgresql://... or etcd://...", &registry,
+     "local", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_registry},
 };
 
 const config_enum_entry rollback_policies[] = {
@@ -185,6 +213,11 @@ const config_enum_entry rollback_policies[] = {
 // PostgreSQL warns about one that is then refused, and goes on with the
 // default. We don't.
 [[noreturn]] void stop_start(const char *name, const char *value) {
+  if (strcmp(name, "idgen.registry") == 0) {  // its value may hold a password
+    ereport(FATAL, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("invalid value for parameter \"%s\"", name),
+                    errhint("The message before this one says what is allowed.")));
+  }
   ereport(FATAL, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                   errmsg("invalid value for parameter \"%s\": \"%s\"", name, value),
                   errhint("The message before this one says what is allowed.")));
@@ -224,15 +257,13 @@ void define_on_clock_rollback() {
   }
 }
 
-void define_require_clock_sync() {
-  constexpr char name[] = "idgen.require_clock_sync";
+void define_bool(const char *name, const char *what, const char *more, bool *variable) {
   const char *given = GetConfigOption(name, true, false);
   if (given != nullptr) given = pstrdup(given);
-  DefineCustomBoolVariable(name, "Issue only while the kernel says that its clock is synchronized.",
-                           nullptr, &require_clock_sync, false, PGC_SIGHUP, 0, nullptr, nullptr,
+  DefineCustomBoolVariable(name, what, more, variable, false, PGC_SIGHUP, 0, nullptr, nullptr,
                            nullptr);
   bool value = false;
-  if (given != nullptr && (!parse_bool(given, &value) || value != require_clock_sync)) {
+  if (given != nullptr && (!parse_bool(given, &value) || value != *variable)) {
     stop_start(name, given);
   }
 }
@@ -266,6 +297,10 @@ Layout configured_layout() {
   return parsed.layout;
 }
 
+bool registry_is_local() {
+  return strcmp(registry, "local") == 0;
+}
+
 KeeperPolicy keeper_policy() {
   KeeperPolicy policy;
   policy.window = ms_to_ns(window);
@@ -277,6 +312,9 @@ KeeperPolicy keeper_policy() {
   policy.region = region;
   policy.shard = shard;
   policy.shard_mask = instance_layout.shard.max();
+  policy.log2_lanes = static_cast<std::uint8_t>(std::countr_zero(static_cast<unsigned>(lanes)));
+  policy.lease_ttl = ms_to_ns(lease_ttl);
+  policy.auto_drain = auto_drain;
   return policy;
 }
 
@@ -284,7 +322,11 @@ void define_settings() {
   for (const StringSetting &s : string_settings) define(s);
   for (const IntSetting &s : int_settings) define(s);
   define_on_clock_rollback();
-  define_require_clock_sync();
+  define_bool("idgen.require_clock_sync",
+              "Issue only while the kernel says that its clock is synchronized.", nullptr,
+              &require_clock_sync);
+  define_bool("idgen.auto_drain", "Hand the node back while the system's clock can't be trusted.",
+              "That is, while its state is rollback (and not followed) or suspect.", &auto_drain);
 #ifdef IDGEN_INJECTION
   DefineCustomIntVariable("idgen.injection_point", "Where calls of this session stop.", nullptr,
                           &injection_point, 0, 0, 4, PGC_USERSET, 0, nullptr, nullptr, nullptr);
@@ -304,6 +346,7 @@ void define_settings() {
   };
   require("idgen.region", region, region_fault(region));
   require("idgen.shard", shard, shard_fault(shard));
+  require("idgen.lanes", lanes, lanes_fault(lanes));
   require("idgen.window", window, window_fault(window));
   layout_is_fixed = true;
 }

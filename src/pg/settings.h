@@ -16,6 +16,7 @@ namespace idgen::pg {
 extern Layout instance_layout;    // idgen.layout and idgen.epoch
 extern IssueLayout issue_layout;  // the same, for the generator
 extern int region;                // idgen.region
+extern int lanes;                 // idgen.lanes, nodes
 
 // On reload.
 extern char *registry;                // idgen.registry
@@ -29,6 +30,8 @@ extern int max_clock_skew;            // idgen.max_clock_skew
 extern int clock_confirm;             // idgen.clock_confirm
 extern int on_clock_rollback;         // idgen.on_clock_rollback, an OnRollback
 extern bool require_clock_sync;       // idgen.require_clock_sync
+extern int lease_ttl;                 // idgen.lease_ttl
+extern bool auto_drain;               // idgen.auto_drain
 
 #ifdef IDGEN_INJECTION
 extern int injection_point;  // idgen.injection_point, a PausePoint; test builds only
@@ -40,6 +43,9 @@ extern int max_wait;  // idgen.max_wait
 // Defines the settings while the server starts. A value that is refused stops
 // the start: going on with a default would record the wrong layout for good.
 void define_settings();
+
+// Is the registry the instance's own record alone?
+bool registry_is_local();
 
 // The settings that the keeper decides by.
 KeeperPolicy keeper_policy();

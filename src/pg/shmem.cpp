@@ -1,6 +1,9 @@
 #include "pg/shmem.h"
 
+#include <algorithm>
 #include <new>
+
+#include "pg/settings.h"
 
 namespace idgen::pg {
 
@@ -14,8 +17,14 @@ shmem_startup_hook_type previous_startup_hook = nullptr;
 
 constexpr char kShmemName[] = "idgen";
 
+std::uint64_t fleet_capacity() {
+  return std::min<std::uint64_t>(FleetInfo::kCapacity, instance_layout.max_node() + 1);
+}
+
 Size shmem_size(int slots) {
-  return add_size(sizeof(SharedState), mul_size(static_cast<Size>(slots), sizeof(Counters)));
+  const Size counters = mul_size(static_cast<Size>(slots), sizeof(Counters));
+  return add_size(add_size(sizeof(SharedState), counters),
+                  mul_size(fleet_capacity(), sizeof(FleetRow)));
 }
 
 void request_shmem() {
@@ -37,6 +46,8 @@ void start_shmem() {
     new (memory) SharedState();
     for (int i = 0; i < slots; ++i) new (shared->counters() + i) Counters();
     shared->slots = slots;
+    shared->fleet.capacity = static_cast<std::int64_t>(fleet_capacity());
+    for (std::uint64_t i = 0; i < fleet_capacity(); ++i) new (shared->fleet_rows() + i) FleetRow();
     shared->started_ns = monotonic_ns();
     ConditionVariableInit(&shared->grant_changed);
     if (!pg_strong_random(&shared->incarnation, sizeof(shared->incarnation))) {

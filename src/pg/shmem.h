@@ -17,6 +17,7 @@
 #include "pg/clocks.h"
 #include "pg/compat.h"
 #include "pg/prelude.h"
+#include "registry/fleet_store.h"
 
 namespace idgen::pg {
 
@@ -48,12 +49,60 @@ struct EventRing {
   LoggedEvent events[kSize];
 };
 
-// Something an operator asks of the worker. A caller takes a ticket from `asked`
-// and waits on grant_changed until `answered` has reached it.
-struct Command {
-  std::atomic<std::uint64_t> asked{0};     // writers: callers, by fetch_add
-  std::atomic<std::uint64_t> answered{0};  // writer: the worker, after `result`
-  std::atomic<bool> result{false};         // writer: the worker; of the last one answered
+// What operators ask of the worker.
+enum class Ask : std::uint8_t {
+  accept_clock,
+  confirm_copy,
+  confirm_local,
+  rotate,
+  drain,
+  undrain,
+  // Of the fleet's registry:
+  list,
+  raise,     // argument: the ceiling, a tick
+  retire,    // argument: the node
+  unretire,  // the same
+};
+
+// A queue of them. A caller takes a ticket, writes its call and waits on
+// grant_changed until `answered` has reached it; the worker answers in order. A
+// caller who has given up waiting is answered all the same.
+struct Mailbox {
+  static constexpr std::uint64_t kSize = 16;
+  struct Call {
+    Ask ask = Ask::accept_clock;  // writer: the caller. Guard: info_lock
+    std::int64_t argument = 0;    // the same
+    bool ok = false;              // writer: the worker, before `answered`. Guard: info_lock
+    bool failed = false;          // the same: `message` says why
+    char message[448] = {};       // the same
+  };
+  std::uint64_t asked = 0;                 // writers: callers. Guard: info_lock
+  std::atomic<std::uint64_t> answered{0};  // writer: the worker, under info_lock. Guard: atomic
+  Call calls[kSize];                       // ticket n lies at [n % kSize]
+};
+
+// One line of snowflake_fleet. Writer: the worker. Guard: info_lock.
+struct FleetRow {
+  std::uint32_t node = 0;
+  NodeState state = NodeState::free;
+  bool alive = false;
+  std::uint8_t log2_lanes = 0;
+  std::uint64_t epoch = 0;
+  std::uint64_t ceiling = 0;  // what counts: at least the fleet's base
+  Incarnation holder;
+  std::int64_t since_us = 0;     // Unix time
+  std::int64_t extended_us = 0;  // the same
+  char name[64] = {};
+};
+
+// The fleet as last read. Writer: the worker. Guard: info_lock. The rows follow the
+// counters; those beyond the capacity are left out.
+struct FleetInfo {
+  static constexpr std::uint64_t kCapacity = 4096;
+  std::int64_t read_at_us = 0;  // Unix time; 0: never
+  std::uint64_t generation = 0;
+  std::int64_t capacity = 0;  // constant
+  std::int64_t rows = 0;
 };
 
 static_assert(std::is_trivially_copyable_v<Keeper>, "it is kept in shared memory");
@@ -70,6 +119,8 @@ struct WorkerInfo {
   std::int64_t max_error_us = -1;  // the kernel's, of its clock; -1: not known
   std::int64_t error_at_us = 0;    // Unix time; 0: none yet
   char error[512] = {};            // the last request's failure; empty after a success
+  char registry[192] = {};         // what it asks, without credentials
+  std::uint64_t node_epoch = 0;    // of a fleet's node: how often it has been taken
   char recorded_layout[192] = {};  // in GrantState::mismatch: what the record says
 };
 
@@ -101,15 +152,16 @@ struct SharedState {
   // that goes on after it. Writer: the worker. Guard: info_lock.
   Keeper keeper{IssueLayout{}, Incarnation{}, 0};
   bool has_keeper = false;  // the same
-  Command accept_clock;
-  Command confirm_copy;
+  Mailbox mailbox;
+  FleetInfo fleet;
 
   Counters *counters() noexcept { return reinterpret_cast<Counters *>(this + 1); }
+  FleetRow *fleet_rows() noexcept { return reinterpret_cast<FleetRow *>(counters() + slots); }
 };
 
 // The shared state, or null in a server that doesn't preload the library.
 extern SharedState *shared;
-// Guards shared->info. Null where `shared` is.
+// Guards what says so above. Null where `shared` is.
 extern LWLock *info_lock;
 
 // Hooks the reservation and the making of shared memory in. Only while the

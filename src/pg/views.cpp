@@ -2,6 +2,7 @@
 
 #include "pg/clocks.h"
 #include "pg/layouts.h"
+#include "pg/mailbox.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
 #include "pg/timestamps.h"
@@ -10,6 +11,7 @@ IDGEN_SQL_FUNCTION(idgen_instance);
 IDGEN_SQL_FUNCTION(idgen_stats);
 IDGEN_SQL_FUNCTION(idgen_clock);
 IDGEN_SQL_FUNCTION(idgen_clock_events);
+IDGEN_SQL_FUNCTION(idgen_fleet);
 
 namespace idgen::pg {
 namespace {
@@ -28,6 +30,13 @@ struct Row {
   void number(std::uint64_t value) { put(Int64GetDatum(static_cast<int64>(value))); }
   void time(std::int64_t unix_us) { put(TimestampTzGetDatum(to_timestamptz(unix_us))); }
   void tick(std::uint64_t tick) { time(tick_start_us(instance_layout, tick)); }
+  void uuid(const Incarnation &value) {  // as the record writes it: high byte first
+    auto *uuid = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
+    for (int i = 0; i < UUID_LEN; ++i) {
+      uuid->data[i] = static_cast<unsigned char>(value.words[i / 8] >> (8 * (7 - i % 8)));
+    }
+    put(UUIDPGetDatum(uuid));
+  }
   void span(std::int64_t us) {
     auto *interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
     interval->time = us;
@@ -43,6 +52,18 @@ Datum to_datum(FunctionCallInfo fcinfo, Row<N> &row) {
     elog(ERROR, "return type must be a row type of %d columns", N);
   }
   return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), row.values, row.nulls));
+}
+
+const char *name_of(NodeState state) {
+  switch (state) {
+    case NodeState::free:
+      return "free";
+    case NodeState::held:
+      return "held";
+    case NodeState::retired:
+      return "retired";
+  }
+  return "unknown";
 }
 
 const char *name_of(GrantState state) {
@@ -118,8 +139,12 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
   const std::int64_t issuing_us = instance_layout.epoch_us + issuing_ns / 1000;
   const std::int64_t ceiling_us = tick_start_us(instance_layout, grant.ceiling);
 
-  Row<19> row;
-  row.text(name_of(grant.state));
+  LWLockAcquire(info_lock, LW_SHARED);
+  const bool draining = grant.state == GrantState::drained && shared->keeper.releasing();
+  LWLockRelease(info_lock);
+
+  Row<20> row;
+  row.text(draining ? "draining" : name_of(grant.state));
   if (info.state_since_us != 0)
     row.time(info.state_since_us);
   else
@@ -129,22 +154,21 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
     row.integer(grant.node >> instance_layout.shard.width);
     row.integer(grant.node & instance_layout.shard.max());
     row.integer(1U << grant.log2_lanes);
+    if (registry_is_local())
+      row.null();
+    else
+      row.number(info.node_epoch);
     row.time(issuing_us);
     row.tick(info.floor);
     row.time(ceiling_us);
     row.span(std::max<std::int64_t>(0, ceiling_us - issuing_us));
   } else {
-    for (int i = 0; i < 8; ++i) row.null();
+    for (int i = 0; i < 9; ++i) row.null();
   }
   row.text(name_of(clock.state));
   row.span(clock.state == ClockState::unset ? 0 : (clock.issuing_ns - clock.wall_ns) / 1000);
-  auto *incarnation = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
-  for (int i = 0; i < UUID_LEN; ++i) {  // as the record writes it: high byte first
-    incarnation->data[i] =
-        static_cast<unsigned char>(shared->incarnation.words[i / 8] >> (8 * (7 - i % 8)));
-  }
-  row.put(UUIDPGetDatum(incarnation));
-  row.text("local");
+  row.uuid(shared->incarnation);
+  row.text(info.registry);
   if (info.pid != 0)
     row.put(Int32GetDatum(info.pid));
   else
@@ -228,6 +252,54 @@ Datum idgen_clock_events(PG_FUNCTION_ARGS) {
     row.text(name_of(logged.event.state));
     row.span(logged.event.skew / 1000);
     row.span(logged.event.step / 1000);
+    tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+  }
+  PG_RETURN_NULL();
+}
+
+// The fleet that this instance leases from, as its coordinator knows it now, or as
+// it was last read if that can't be had; no row where there is none.
+Datum idgen_fleet(PG_FUNCTION_ARGS) {
+  InitMaterializedSRF(fcinfo, 0);
+  if (shared == nullptr || !IsUnderPostmaster || registry_is_local()) PG_RETURN_NULL();
+  if (!try_ask_worker(Ask::list)) {
+    ereport(WARNING, (errmsg("the fleet's registry could not be read"),
+                      errdetail("What is shown was read earlier."),
+                      errhint("The view snowflake_instance has the worker's last error.")));
+  }
+  LWLockAcquire(info_lock, LW_SHARED);
+  const FleetInfo info = shared->fleet;
+  const Size size = static_cast<Size>(info.rows) * sizeof(FleetRow);
+  auto *rows = static_cast<FleetRow *>(palloc(Max(size, 1)));
+  memcpy(rows, shared->fleet_rows(), size);
+  LWLockRelease(info_lock);
+
+  auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  const auto time_or_null = [](auto &row, std::int64_t unix_us) {
+    if (unix_us != 0)
+      row.time(unix_us);
+    else
+      row.null();
+  };
+  for (std::int64_t i = 0; i < info.rows; ++i) {
+    const FleetRow &node = rows[i];
+    Row<13> row;
+    row.number(node.node);
+    row.integer(node.node >> instance_layout.shard.width);
+    row.integer(node.node & instance_layout.shard.max());
+    row.text(name_of(node.state));
+    row.put(BoolGetDatum(node.alive));
+    row.text(node.name);
+    if (node.epoch != 0)
+      row.uuid(node.holder);
+    else
+      row.null();
+    row.number(node.epoch);
+    row.integer(1U << node.log2_lanes);
+    row.tick(node.ceiling);
+    time_or_null(row, node.since_us);
+    time_or_null(row, node.extended_us);
+    row.time(info.read_at_us);
     tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
   }
   PG_RETURN_NULL();

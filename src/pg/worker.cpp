@@ -6,15 +6,18 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "core/keeper.h"
 #include "pg/clocks.h"
 #include "pg/door.h"
 #include "pg/injection.h"
+#include "pg/mailbox.h"
+#include "pg/registry_link.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
-#include "registry/local_registry.h"
 
 #pragma GCC visibility push(default)
 extern "C" void idgen_worker_main(Datum arg);
@@ -23,9 +26,9 @@ extern "C" void idgen_worker_main(Datum arg);
 namespace idgen::pg {
 namespace {
 
-constexpr char kRecordDirectory[] = "idgen";  // below the data directory, where we are
 constexpr int kRestartSeconds = 1;
 constexpr int kShortestSleepMs = 1;
+constexpr std::int64_t kLeaveNs = 500'000'000;
 constexpr std::int64_t kKernelIntervalNs = 1'000'000'000;
 constexpr std::int64_t kEndWarningUs = std::int64_t{2} * 365 * 86400 * 1000000;
 constexpr std::int64_t kEndWarningIntervalNs = std::int64_t{86400} * 1000000000;
@@ -37,19 +40,24 @@ std::int64_t unix_now_us() {
 class Worker {
  public:
   explicit Worker(std::uint64_t system)
-      : store_(kRecordDirectory),
-        registry_(store_, instance_layout, LocalHost::here(system)),
-        keeper_(issue_layout, shared->incarnation, shared->started_ns) {}
+      : link_(system), keeper_(issue_layout, shared->incarnation, shared->started_ns) {}
 
   void start();
-  // One turn; returns how long to sleep, milliseconds.
-  long turn();
-  void reload() { keeper_.reload(); }
+  // One turn; returns what to wait for.
+  Wait turn();
+  void reload();
+  // The server shuts down: lets go of a fleet's node, so that it is free at once.
+  void leave();
 
  private:
   ClockSample sample();
   void carry_out(const Turn &turn);
   void obey();
+  bool obey(const Mailbox::Call &call);
+  bool ask_registry(const Mailbox::Call &call);
+  void finish_call();
+  void show_fleet();
+  void note_registry();
   void set_grant(std::uint64_t word);
   void tell(const ClockEvent &event);
   void note_reply();
@@ -58,10 +66,11 @@ class Worker {
   void save();
   void warn_of_end(std::int64_t now);
 
-  RecordFile store_;
-  LocalRegistry registry_;
+  RegistryLink link_;
   Keeper keeper_;
   RegistryReply reply_;
+  bool asks_for_operator_ = false;  // the request in flight is an operator's
+  std::string warned_;              // of what the registry says, last
   KernelClock kernel_;
   ClockTrouble told_trouble_ = ClockTrouble::none;
   std::int64_t next_kernel_ = 0;
@@ -81,10 +90,32 @@ ClockSample Worker::sample() {
 // Goes on after a worker that has ended, with its keeper and with the grant and
 // the offset that backends use.
 void Worker::start() {
+  (void)link_.open();
+  note_registry();
   if (!shared->has_keeper) return;
   keeper_ = shared->keeper;
   keeper_.resume(unpack(issue_layout, shared->grant.load(std::memory_order_relaxed)),
                  shared->clock_offset.load(std::memory_order_relaxed));
+}
+
+// The settings have changed; the registry may be another one.
+void Worker::reload() {
+  if (link_.open()) {
+    if (asks_for_operator_) answer_call(false, "the setting idgen.registry was changed");
+    asks_for_operator_ = false;
+    note_registry();
+    clear_error();
+    Turn turn;
+    keeper_.change_registry(turn);
+    carry_out(turn);
+  }
+  keeper_.reload();
+}
+
+void Worker::note_registry() {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  strlcpy(shared->info.registry, link_.name().c_str(), sizeof(shared->info.registry));
+  LWLockRelease(info_lock);
 }
 
 // Every change of the grant ends here. Waiters look again.
@@ -121,7 +152,7 @@ void Worker::carry_out(const Turn &turn) {
   }
   save();
   for (const ClockEvent &event : turn.events) tell(event);
-  if (turn.asks) registry_.begin(turn.ask);
+  if (turn.asks) link_.registry().begin(turn.ask);
 }
 
 // For the views, and for the worker that may come after this one.
@@ -212,20 +243,34 @@ void Worker::clear_error() {
 
 // What came of a request, for the log and the views.
 void Worker::note_reply() {
+  if (const FleetView *fleet = link_.registry().fleet()) {
+    if (!fleet->warning.empty() && fleet->warning != warned_) {
+      ereport(WARNING, (errmsg("idgen: %s", fleet->warning.c_str())));
+    }
+    warned_ = fleet->warning;
+  }
   if (reply_.outcome != RegistryOutcome::done) {
     if (reply_.ask == RegistryAsk::resume) {
       ereport(LOG, (errmsg("idgen: the node is acquired anew: %s", reply_.message.c_str())));
       return;
     }
-    note_error(("the registry request failed: " + reply_.message).c_str(),
-               reply_.recorded_layout.c_str());
+    if (reply_.ask == RegistryAsk::release) {
+      ereport(LOG, (errmsg("idgen: a node that was left could not be released: %s",
+                           reply_.message.c_str())));
+      return;
+    }
+    const char *what = reply_.outcome == RegistryOutcome::lost ? "the node was lost: "
+                                                               : "the registry request failed: ";
+    note_error((what + reply_.message).c_str(), reply_.recorded_layout.c_str());
     return;
   }
   // The refusal of a pinned node stays to be seen for as long as it is pinned.
-  if (reply_.ask != RegistryAsk::look && !keeper_.pinned_elsewhere(keeper_policy())) clear_error();
+  const bool tells = reply_.ask == RegistryAsk::acquire || reply_.ask == RegistryAsk::extend;
+  if (tells && !keeper_.pinned_elsewhere(keeper_policy())) clear_error();
   if (reply_.ask != RegistryAsk::acquire) return;
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   shared->info.floor = reply_.floor;
+  shared->info.node_epoch = reply_.node_epoch;
   LWLockRelease(info_lock);
   ereport(LOG,
           (errmsg("idgen: holds node %u, IDs from %s on", reply_.node,
@@ -264,33 +309,119 @@ void Worker::warn_of_end(std::int64_t now) {
            errdetail("No ID can be issued after that.")));
 }
 
-// Commands of operators.
+// What operators have asked for, in their order.
 void Worker::obey() {
-  const auto answer = [](Command &command, auto &&act) {
-    const std::uint64_t asked = command.asked.load(std::memory_order_acquire);
-    if (asked == command.answered.load(std::memory_order_relaxed)) return;
-    command.result.store(act(), std::memory_order_relaxed);
-    command.answered.store(asked, std::memory_order_release);
-    ConditionVariableBroadcast(&shared->grant_changed);
-  };
-  answer(shared->accept_clock, [&] {
-    Turn turn;
-    const bool accepted = keeper_.accept_clock(sample(), turn);
-    carry_out(turn);
-    return accepted;
-  });
-  answer(shared->confirm_copy, [&] { return keeper_.confirm_copy(sample(), keeper_policy()); });
+  Mailbox::Call call;
+  while (!asks_for_operator_ && next_call(call)) {
+    if (!obey(call)) return;
+  }
 }
 
-long Worker::turn() {
+// False if it has to wait.
+bool Worker::obey(const Mailbox::Call &call) {
+  switch (call.ask) {
+    case Ask::accept_clock: {
+      Turn turn;
+      const bool accepted = keeper_.accept_clock(sample(), turn);
+      carry_out(turn);
+      answer_call(accepted);
+      return true;
+    }
+    case Ask::confirm_copy:
+      answer_call(keeper_.confirm_copy(sample(), keeper_policy()));
+      return true;
+    case Ask::confirm_local:
+      answer_call(keeper_.confirm_local());
+      return true;
+    case Ask::rotate:
+      answer_call(keeper_.rotate());
+      return true;
+    case Ask::drain:
+    case Ask::undrain: {
+      const bool drains = call.ask == Ask::drain;
+      const bool news = keeper_.drained_by_operator() != drains;
+      if (drains) {
+        keeper_.drain();
+      } else {
+        keeper_.undrain();
+      }
+      // What callers see changes with the answer.
+      carry_out(keeper_.turn(sample(), keeper_policy()));
+      answer_call(news);
+      return true;
+    }
+    default:
+      return ask_registry(call);
+  }
+}
+
+bool Worker::ask_registry(const Mailbox::Call &call) {
+  if (!keeper_.begin_other()) return false;
+  const RegistryAsk ask = call.ask == Ask::list    ? RegistryAsk::list
+                          : call.ask == Ask::raise ? RegistryAsk::raise
+                                                   : RegistryAsk::retire;
+  RegistryRequest request = keeper_.request(ask, sample(), keeper_policy());
+  request.retired = call.ask == Ask::retire;
+  if (ask == RegistryAsk::raise) request.ceiling = static_cast<std::uint64_t>(call.argument);
+  if (ask == RegistryAsk::retire) request.node = static_cast<std::uint32_t>(call.argument);
+  link_.registry().begin(request);
+  asks_for_operator_ = true;
+  return true;
+}
+
+// An operator's request of the registry has its reply.
+void Worker::finish_call() {
+  asks_for_operator_ = false;
+  keeper_.end_other();
+  if (reply_.outcome != RegistryOutcome::done) {
+    answer_call(false, reply_.message.c_str());
+    return;
+  }
+  if (reply_.ask == RegistryAsk::list) show_fleet();
+  if (reply_.ask == RegistryAsk::raise) {
+    ereport(LOG, (errmsg("idgen: the ceilings of the fleet were raised by an operator")));
+  }
+  answer_call(true);
+}
+
+void Worker::show_fleet() {
+  const FleetView &fleet = *link_.registry().fleet();
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  FleetInfo &info = shared->fleet;
+  info.read_at_us = unix_now_us();
+  info.generation = fleet.root.generation;
+  info.rows = 0;
+  for (const FleetNode &node : fleet.nodes) {
+    if (info.rows == info.capacity) break;
+    FleetRow &row = shared->fleet_rows()[info.rows++];
+    row.node = node.node;
+    row.state = node.state;
+    row.alive = node.alive;
+    row.log2_lanes = node.log2_lanes;
+    row.epoch = node.epoch;
+    row.ceiling = std::max(node.ceiling, fleet.root.base);
+    row.holder = node.holder;
+    row.since_us = node.since_us;
+    row.extended_us = node.extended_us;
+    strlcpy(row.name, node.name.c_str(), sizeof(row.name));
+  }
+  LWLockRelease(info_lock);
+}
+
+Wait Worker::turn() {
   fail_worker_if_told();
   obey();
   const KeeperPolicy policy = keeper_policy();
   Turn turn = keeper_.turn(sample(), policy);
   carry_out(turn);
-  while (keeper_.waiting() && registry_.poll(reply_)) {
-    turn = keeper_.answer(reply_, sample(), policy);
-    note_reply();
+  while (keeper_.waiting() && link_.registry().poll(reply_)) {
+    if (asks_for_operator_) {
+      finish_call();
+      turn = keeper_.turn(sample(), policy);
+    } else {
+      turn = keeper_.answer(reply_, sample(), policy);
+      note_reply();
+    }
     carry_out(turn);
   }
   if (keeper_.trouble() != told_trouble_) {
@@ -300,8 +431,36 @@ long Worker::turn() {
   }
   const std::int64_t now = monotonic_ns();
   warn_of_end(now);
-  return std::clamp<long>(static_cast<long>((turn.wake_at - now) / 1'000'000),
-                          std::min(kShortestSleepMs, clock_interval), clock_interval);
+  idgen::Wait wait;
+  if (keeper_.waiting()) wait = link_.registry().waits_for();
+  const bool sooner = wait.until == 0 || turn.wake_at < wait.until;
+  if (sooner) wait.until = turn.wake_at;
+  const std::int64_t shortest = ms_to_ns(std::min(kShortestSleepMs, clock_interval));
+  wait.until = std::clamp(wait.until, now + shortest, now + ms_to_ns(clock_interval));
+  return wait;
+}
+
+// The last line of the postmaster's pid file says so, before anybody is told to
+// stop. A worker that is stopped alone lets go of nothing: it comes back.
+bool server_shuts_down() {
+  char text[MAXPGPATH * 2] = {};
+  FILE *file = fopen("postmaster.pid", "r");
+  if (file == nullptr) return false;
+  const size_t length = fread(text, 1, sizeof(text) - 1, file);
+  fclose(file);
+  return std::string_view(text, length).find("\nstopping") != std::string_view::npos;
+}
+
+void Worker::leave() {
+  const bool held = keeper_.grant().state == GrantState::active;
+  if (!held || registry_is_local() || !server_shuts_down()) return;
+  const std::int64_t deadline = monotonic_ns() + kLeaveNs;
+  keeper_.drain();
+  do {
+    const Wait wait = turn();
+    if (!keeper_.waiting() && !keeper_.releasing()) break;
+    pg_usleep(std::clamp<long>(static_cast<long>((wait.until - monotonic_ns()) / 1000), 1, 1000));
+  } while (monotonic_ns() < deadline);
 }
 
 void leave(int, Datum) {
@@ -337,7 +496,7 @@ void idgen_worker_main(Datum) {
 
   const std::uint64_t system = GetSystemIdentifier();
   Worker *worker = nullptr;
-  long sleep_ms = 0;
+  idgen::Wait wait;
   const auto check = [](const Outcome &outcome) {
     // A fresh process with fresh memory has the best chance.
     if (!outcome.ok) ereport(FATAL, (errmsg("idgen: worker failed: %s", outcome.message)));
@@ -350,14 +509,18 @@ void idgen_worker_main(Datum) {
     if (ConfigReloadPending) {
       ConfigReloadPending = false;
       ProcessConfigFile(PGC_SIGHUP);
-      worker->reload();
+      check(guarded([&] { worker->reload(); }));
     }
-    check(guarded([&] { sleep_ms = worker->turn(); }));
-    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, sleep_ms,
-                    worker_wait_event());
+    check(guarded([&] { wait = worker->turn(); }));
+    const long sleep_ms = static_cast<long>((wait.until - monotonic_ns() + 999'999) / 1'000'000);
+    int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+    if (wait.descriptor >= 0) events |= wait.for_writing ? WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE;
+    (void)WaitLatchOrSocket(MyLatch, events, wait.descriptor, std::max(sleep_ms, 0L),
+                            worker_wait_event());
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();
   }
+  check(guarded([&] { worker->leave(); }));
   // Exit code 0 would unregister the worker for good.
   proc_exit(1);
 }

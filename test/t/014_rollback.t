@@ -171,12 +171,8 @@ for my $kind ('an hour behind', 'a minute further back each time') {
         $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--tolerate-disconnect', '--save', $file);
         $node->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats') or die 'no load';
         if ($loop % 2) {
-            # Its children notice and go, and only then may it start again.
-            my ($pid) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
-            my @family = ($pid, split /\n/, `pgrep -P $pid`);
-            $node->kill9;
+            kill_family($node);
             is((finish_collector($load))[0], 0, "$kind, loop $loop: no error but the crash");
-            poll(sub { return !grep { kill(0, $_) } @family }) or die 'the family did not go';
         } else {
             $node->stop('immediate');
             is((finish_collector($load))[0], 0, "$kind, loop $loop: no error but the stop");
@@ -205,8 +201,7 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
 $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000);
 $node->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats') or die 'no load';
-my $postmaster = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/ ? $1 : die;
-my @all = ($postmaster, split /\n/, `pgrep -P $postmaster`);
+my @all = family($node);
 kill 'STOP', @all;
 sleep($soak ? 10 : 3);    # the time itself is the condition: three windows
 kill 'CONT', @all;
@@ -216,12 +211,3 @@ $node->poll_query_until('postgres', "SELECT ids > $before + 10000 FROM snowflake
 is($code, 0, 'frozen as a whole and thawed: no error, no repeat, no inversion');
 $node->stop;
 done_testing();
-
-sub poll {
-    my ($condition) = @_;
-    for (1 .. 1800) {
-        return 1 if $condition->();
-        select(undef, undef, undef, 0.1);
-    }
-    return 0;
-}

@@ -14,6 +14,7 @@ use Test::More;
 use Time::HiRes ();
 
 our @EXPORT = qw(new_node configure wait_for_state instance reconfigure sqlstate_of record_of
+  new_coordinator registry_of poll_log poll family kill_family
   change_record replace_worker faulty set_clock bad_disk clock_events start_collector finish_collector stop_collector run_collector figures write_calls);
 
 # scripts/test says where the build is staged and where the collector lies.
@@ -40,6 +41,68 @@ sub configure {
     $node->append_conf('postgresql.conf', slurp_file($build));
     $node->append_conf('postgresql.conf', "$_\n")
       for "idgen.max_wait = '10s'", 'log_statement = none', grep { $_ ne 'injection' } @lines;
+    return;
+}
+
+# A coordinator of a fleet, started: a plain server that doesn't preload idgen. The
+# role "leaser" may lease, and nothing else; its password is never asked for.
+sub new_coordinator {
+    my ($name, %options) = @_;
+    my $node = PostgreSQL::Test::Cluster->new($name);
+    $node->init(%options);
+    my $build = slurp_file($settings) =~ s/^shared_preload_libraries.*\n//mr;
+    $node->append_conf('postgresql.conf', $build);
+    # What PostgreSQL::Test::Cluster turns off.
+    $node->append_conf('postgresql.conf', "fsync = on\nlog_statement = none\n");
+    $node->start;
+    $node->safe_psql('postgres', q{
+        CREATE EXTENSION idgen;
+        CREATE ROLE leaser LOGIN PASSWORD 'pencil';
+        SELECT snowflake_allow_leasing('leaser')});
+    return $node;
+}
+
+# The setting idgen.registry for coordinators: one, or several that are tried.
+sub registry_of {
+    my ($first, $user, @more) = @_;
+    my @all = ($first, @more);
+    return "postgresql://$user:pencil\@/postgres?host=" . join(',', map { $_->host } @all)
+      . '&port=' . join(',', map { $_->port } @all);
+}
+
+# Waits until the condition holds; false if that takes too long.
+sub poll {
+    my ($condition) = @_;
+    my $until = Time::HiRes::time() + $PostgreSQL::Test::Utils::timeout_default;
+    while (Time::HiRes::time() < $until) {
+        return 1 if $condition->();
+        Time::HiRes::usleep(20_000);
+    }
+    return 0;
+}
+
+# Waits until the node's log has it, from a position on.
+sub poll_log {
+    my ($node, $pattern, $from) = @_;
+    poll(sub { return substr(slurp_file($node->logfile), $from // 0) =~ $pattern })
+      or die 'timed out waiting for ' . $node->name . "'s log to have $pattern";
+    return;
+}
+
+# A node's processes: the postmaster and its children.
+sub family {
+    my ($node) = @_;
+    my ($pid) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+    return ($pid, split /\n/, `pgrep -P $pid`);
+}
+
+# kill -9 of the postmaster. Its children notice and go, and only then may it start
+# again.
+sub kill_family {
+    my ($node) = @_;
+    my @family = family($node);
+    $node->kill9;
+    poll(sub { return !grep { kill(0, $_) } @family }) or die 'the family did not go';
     return;
 }
 

@@ -1,0 +1,475 @@
+#include "network/pg_store.h"
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "network/now.h"
+#include "registry/own_record.h"
+
+namespace idgen {
+namespace {
+
+using Json = nlohmann::json;
+
+// How long a look-up of a name is left alone, and a host of several is tried.
+constexpr std::int64_t kLookupPause = 2'000'000;
+constexpr std::int64_t kShortestTry = 100'000'000;
+
+// Durable commits, whatever the role's defaults are; and nothing that was given up
+// here goes on there for long.
+constexpr char kSessionSettings[] =
+    "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; "
+    "SET default_transaction_read_only = off; SET lock_timeout = '2s'; "
+    "SET statement_timeout = '5s'; SET idle_session_timeout = 0";
+
+constexpr char kRead[] = "SELECT idgen_internal.fleet_read($1, $2)";
+constexpr char kWrite[] =
+    "SELECT idgen_internal.fleet_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+    "$14, $15, $16)";
+constexpr char kCreate[] = "SELECT idgen_internal.fleet_create($1, $2, $3, $4, $5)";
+constexpr char kRaise[] = "SELECT idgen_internal.fleet_raise($1, $2, $3, $4, $5, $6)";
+
+// libpq's messages have several lines, and end with one.
+std::string one_line(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    if (c != '\n') {
+      line += c == '\t' ? ' ' : c;
+    } else if (!line.ends_with("; ")) {
+      line += "; ";
+    }
+  }
+  while (line.ends_with(' ') || line.ends_with(';')) line.pop_back();
+  return line;
+}
+
+template <typename Field>
+std::string array_of(const std::vector<FleetNode> &nodes, Field FleetNode::*field) {
+  std::string text = "{";
+  for (const FleetNode &node : nodes) {
+    if (text.size() > 1) text += ',';
+    text += std::to_string(node.*field);
+  }
+  return text + "}";
+}
+
+char letter_of(NodeState state) {
+  return state == NodeState::held ? 'h' : state == NodeState::retired ? 'r' : 'f';
+}
+
+// PostgreSQL has no unsigned numbers: the same bits.
+std::string signed_text(std::uint64_t value) {
+  return std::to_string(static_cast<std::int64_t>(value));
+}
+
+// A number, or 0 for null.
+template <typename T>
+T number(const Json &object, const char *name) {
+  const Json &value = object.at(name);
+  return value.is_null() ? T{0} : value.get<T>();
+}
+
+// A uuid's digits.
+Incarnation uuid(const Json &object, const char *name) {
+  Incarnation value;
+  const Json &text = object.at(name);
+  if (text.is_null()) return value;
+  std::string digits = text.get<std::string>();
+  std::erase(digits, '-');
+  if (!from_hex(digits, value)) throw std::invalid_argument("not a uuid");
+  return value;
+}
+
+FleetNode node_of(const Json &row) {
+  FleetNode node;
+  node.node = row.at("node").get<std::uint32_t>();
+  node.revision = row.at("revision").get<std::uint64_t>();
+  node.epoch = row.at("epoch").get<std::uint64_t>();
+  const auto state = row.at("state").get<std::string>();
+  node.state = state == "h" ? NodeState::held : state == "r" ? NodeState::retired : NodeState::free;
+  node.holder = uuid(row, "holder");
+  node.ceiling = row.at("ceiling").get<std::uint64_t>();
+  node.log2_lanes = row.at("log2_lanes").get<std::uint8_t>();
+  node.alive = !row.at("alive").is_null() && row.at("alive").get<bool>();
+  node.system = static_cast<std::uint64_t>(number<std::int64_t>(row, "system"));
+  if (!row.at("name").is_null()) node.name = row.at("name").get<std::string>();
+  node.ceiling_us = number<std::int64_t>(row, "ceiling_us");
+  node.since_us = number<std::int64_t>(row, "since_us");
+  node.extended_us = number<std::int64_t>(row, "extended_us");
+  return node;
+}
+
+FleetRoot root_of(const Json &fleet) {
+  FleetRoot root;
+  if (fleet.is_null()) return root;
+  root.exists = true;
+  root.id = uuid(fleet, "id");
+  root.layout = fleet.at("layout").get<std::string>();
+  root.epoch = fleet.at("epoch").get<std::string>();
+  root.generation = fleet.at("generation").get<std::uint64_t>();
+  root.base = fleet.at("base").get<std::uint64_t>();
+  root.same_system = fleet.at("same_system").get<bool>();
+  root.moved = !root.same_system || !fleet.at("same_timeline").get<bool>();
+  root.revision = root.generation;
+  return root;
+}
+
+FleetView view_of(const Json &read) {
+  FleetView view;
+  view.root = root_of(read.at("fleet"));
+  view.revision = read.at("revision").get<std::uint64_t>();
+  view.clock_us = read.at("clock_us").get<std::int64_t>();
+  for (const Json &row : read.at("nodes")) view.nodes.push_back(node_of(row));
+  if (read.at("standbys").get<int>() > 0 && read.at("synchronous").get<int>() == 0) {
+    view.warning =
+        "the coordinator has standbys, but no synchronous one: a fail-over may lose what it has "
+        "acknowledged, and all ceilings are raised then";
+  }
+  return view;
+}
+
+}  // namespace
+
+// --- the steps -----------------------------------------------------------------
+
+void PgStore::begin(Task task, std::string sql, std::vector<std::string> values,
+                    std::int64_t timeout) {
+  task_ = task;
+  sql_ = std::move(sql);
+  values_ = std::move(values);
+  timeout_ = timeout;
+  until_ = monotonic_now() + timeout;
+  tried_ = 0;
+  sent_ = false;
+  failure_.clear();
+}
+
+void PgStore::read(std::uint32_t first, std::uint32_t last, std::int64_t timeout) {
+  begin(Task::read, kRead, {std::to_string(first), std::to_string(last)}, timeout);
+}
+
+void PgStore::write(const FleetWrite &write, std::int64_t timeout) {
+  write_ = write;
+  begin(Task::write, kWrite,
+        {std::to_string(write.root.generation), array_of(write.nodes, &FleetNode::node),
+         array_of(write.nodes, &FleetNode::revision), array_of(write.nodes, &FleetNode::epoch),
+         write.take ? "t" : "f", std::string(1, letter_of(write.state)), to_hex(write.holder),
+         std::to_string(write.ceiling), std::to_string(write.ceiling_us),
+         std::to_string(write.log2_lanes), signed_text(write.system), write.name,
+         std::to_string(write.alive_ms), std::to_string(write.recorded_us),
+         std::to_string(write.skew_us), std::to_string(write.window_us)},
+        timeout);
+}
+
+void PgStore::create(const FleetRoot &root, std::int64_t timeout) {
+  begin(Task::create, kCreate,
+        {to_hex(root.id), root.layout, root.epoch, std::to_string(root.generation),
+         std::to_string(root.base)},
+        timeout);
+}
+
+void PgStore::raise(const FleetRaise &raise, std::int64_t timeout) {
+  begin(Task::raise, kRaise,
+        {std::to_string(raise.root.generation), std::to_string(raise.generation),
+         std::to_string(raise.base), array_of(raise.above, &FleetNode::node),
+         array_of(raise.above, &FleetNode::revision), array_of(raise.above, &FleetNode::ceiling)},
+        timeout);
+}
+
+bool PgStore::finish(StoreResult &result, StoreOutcome outcome, std::string message) {
+  result.outcome = outcome;
+  result.message = one_line(message);
+  task_ = Task::none;
+  results_.clear();
+  return true;
+}
+
+bool PgStore::poll(StoreResult &result) {
+  if (task_ == Task::none) return false;
+  while (go_on()) {
+  }
+  if (link_ == Link::ready && sent_) {
+    result = StoreResult{};
+    judge(result);
+    if (result.outcome == StoreOutcome::unknown) disconnect();
+    return finish(result, result.outcome, std::move(result.message));
+  }
+  if (monotonic_now() < until_ && (link_ != Link::closed || hosts_left()) &&
+      !(sent_ && link_ == Link::closed)) {
+    return false;
+  }
+  // Whoever doesn't answer in time is left, and asked last the next time.
+  std::string why = failure_;
+  if (link_ != Link::closed) {
+    why = target_.hosts[host_].host + ": no answer within " + std::to_string(timeout_ / 1'000'000) +
+          " ms";
+    give_up_host(why);
+  }
+  result = StoreResult{};
+  return finish(result, StoreOutcome::unknown, std::move(why));
+}
+
+Wait PgStore::waits_for() const noexcept {
+  Wait wait;
+  if (task_ == Task::none) return wait;
+  wait.until = until_;
+  switch (link_) {
+    case Link::closed:
+      wait.until = 0;
+      break;
+    case Link::resolving:
+      wait.until = std::min(until_, monotonic_now() + kLookupPause);
+      break;
+    case Link::connecting:
+      wait.until = std::min(until_, host_until_);
+      wait.for_writing = polling_ == PGRES_POLLING_WRITING;
+      wait.descriptor = PQsocket(connection_.get());
+      break;
+    default:
+      wait.descriptor = PQsocket(connection_.get());
+  }
+  return wait;
+}
+
+// --- the connection --------------------------------------------------------------
+
+void PgStore::disconnect() noexcept {
+  connection_.reset();
+  resolver_.cancel();
+  link_ = Link::closed;
+}
+
+void PgStore::give_up_host(std::string why) {
+  failure_ = std::move(why);
+  disconnect();
+  host_ = (host_ + 1) % target_.hosts.size();
+  if (host_ == 0) ++address_;
+}
+
+bool PgStore::go_on() {
+  switch (link_) {
+    case Link::closed:
+      return !sent_ && hosts_left() && monotonic_now() < until_ && open();
+    case Link::resolving:
+      return resolve();
+    case Link::connecting:
+      return poll_connection();
+    case Link::preparing:
+    case Link::busy:
+      return collect();
+    case Link::ready:
+      return !sent_ && send(sql_.c_str());
+  }
+  return false;
+}
+
+bool PgStore::open() {
+  ++tried_;
+  const PgHost &host = target_.hosts[host_];
+  const std::int64_t now = monotonic_now();
+  const auto others = static_cast<std::int64_t>(target_.hosts.size() - tried_ + 1);
+  host_until_ = now + std::max((until_ - now) / others, kShortestTry);
+  if (!host.address.empty() || !is_host_name(host.host)) return connect(host.address);
+  link_ = Link::resolving;
+  if (!resolver_.begin(host.host)) give_up_host("could not look up host name " + host.host);
+  return true;
+}
+
+bool PgStore::resolve() {
+  std::vector<std::string> addresses;
+  std::string why;
+  switch (resolver_.poll(addresses, why)) {
+    case PgResolver::State::waiting:
+      if (monotonic_now() < host_until_) return false;
+      give_up_host("looking up host name " + target_.hosts[host_].host + " takes too long");
+      return true;
+    case PgResolver::State::found:
+      return connect(addresses[address_ % addresses.size()]);
+    default:
+      give_up_host(std::move(why));
+      return true;
+  }
+}
+
+bool PgStore::connect(const std::string &address) {
+  const PgHost &host = target_.hosts[host_];
+  std::vector<const char *> keywords;
+  std::vector<const char *> values;
+  const auto add = [&](const char *keyword, const std::string &value) {
+    if (value.empty()) return;
+    keywords.push_back(keyword);
+    values.push_back(value.c_str());
+  };
+  for (const auto &[keyword, value] : target_.common) add(keyword.c_str(), value);
+  add("host", host.host);
+  add("hostaddr", address);
+  add("port", host.port);
+  keywords.push_back("fallback_application_name");
+  values.push_back("idgen");
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  connection_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
+  if (!connection_) throw std::bad_alloc();
+  PQsetNoticeReceiver(connection_.get(), on_notice, this);
+  if (PQstatus(connection_.get()) == CONNECTION_BAD) {
+    give_up_host(PQerrorMessage(connection_.get()));
+    return true;
+  }
+  link_ = Link::connecting;
+  polling_ = PGRES_POLLING_WRITING;
+  return false;  // first when the socket is ready
+}
+
+bool PgStore::poll_connection() {
+  polling_ = PQconnectPoll(connection_.get());
+  if (polling_ == PGRES_POLLING_OK) {
+    link_ = Link::preparing;
+    if (PQsetnonblocking(connection_.get(), 1) != 0 ||
+        PQsendQuery(connection_.get(), kSessionSettings) == 0) {
+      give_up_host(PQerrorMessage(connection_.get()));
+    }
+    return true;
+  }
+  if (polling_ == PGRES_POLLING_FAILED) {
+    give_up_host(PQerrorMessage(connection_.get()));
+    return true;
+  }
+  if (monotonic_now() < host_until_) return false;
+  give_up_host(target_.hosts[host_].host + ": no connection in time");
+  return true;
+}
+
+bool PgStore::send(const char *sql) {
+  // An old connection may have ended meanwhile.
+  if (PQconsumeInput(connection_.get()) == 0 || PQstatus(connection_.get()) != CONNECTION_OK) {
+    failure_ = PQerrorMessage(connection_.get());
+    disconnect();
+    return true;
+  }
+  std::vector<const char *> values;
+  for (const std::string &value : values_) values.push_back(value.c_str());
+  warning_.clear();
+  results_.clear();
+  if (PQsendQueryParams(connection_.get(), sql, static_cast<int>(values.size()), nullptr,
+                        values.data(), nullptr, nullptr, 0) == 0) {
+    failure_ = PQerrorMessage(connection_.get());
+    disconnect();
+    return true;
+  }
+  sent_ = true;
+  link_ = Link::busy;
+  return true;
+}
+
+// Takes in what has come. The server is done only when it is idle again.
+bool PgStore::collect() {
+  if (PQflush(connection_.get()) < 0 || PQconsumeInput(connection_.get()) == 0) {
+    give_up_host(PQerrorMessage(connection_.get()));
+    return true;
+  }
+  while (PQisBusy(connection_.get()) == 0) {
+    Result result(PQgetResult(connection_.get()));
+    if (!result) {
+      if (PQstatus(connection_.get()) != CONNECTION_OK ||
+          PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
+        give_up_host(PQerrorMessage(connection_.get()));
+        return true;
+      }
+      link_ = Link::ready;
+      return !sent_;
+    }
+    if (link_ == Link::preparing && PQresultStatus(result.get()) == PGRES_FATAL_ERROR) {
+      give_up_host(PQresultErrorMessage(result.get()));
+      return true;
+    }
+    if (link_ == Link::busy) results_.push_back(std::move(result));
+  }
+  return false;
+}
+
+void PgStore::on_notice(void *self, const PGresult *notice) {
+  const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
+  const char *message = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+  static_cast<PgStore *>(self)->warning_ = message == nullptr ? "a warning" : message;
+}
+
+// --- what it says ------------------------------------------------------------------
+
+void PgStore::judge(StoreResult &result) {
+  for (const Result &each : results_) {
+    if (PQresultStatus(each.get()) == PGRES_TUPLES_OK) continue;
+    judge_error(each.get(), result);
+    return;
+  }
+  if (results_.size() != 1 || PQntuples(results_.front().get()) != 1) {
+    result.message = "the coordinator gave an answer of another form";
+    return;
+  }
+  if (!warning_.empty() && task_ != Task::read) {
+    result.message = "the commit is not known to be durable: " + warning_;
+    return;
+  }
+  try {
+    take_rows(PQgetvalue(results_.front().get(), 0, 0), result);
+  } catch (const Json::exception &e) {
+    result = StoreResult{};
+    result.message = std::string("the coordinator's answer can't be understood: ") + e.what();
+  } catch (const std::invalid_argument &e) {
+    result = StoreResult{};
+    result.message = std::string("the coordinator's answer can't be understood: ") + e.what();
+  }
+}
+
+void PgStore::judge_error(const PGresult *error, StoreResult &result) {
+  const char *field = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+  const std::string state = field == nullptr ? "" : field;
+  const char *primary = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
+  result.message = primary == nullptr ? PQresultErrorMessage(error) : primary;
+  if (state == "40001" || state == "40P01") {
+    result.outcome = StoreOutcome::conflict;
+  } else if (state == "55000") {
+    result.outcome = StoreOutcome::refused;
+  } else if (state == "42501") {
+    result.outcome = StoreOutcome::refused;
+    result.message += "; the role may be let by snowflake_allow_leasing() in the coordinator";
+  } else if (state == "42883" || state == "3F000" || state == "42P01") {
+    result.outcome = StoreOutcome::refused;
+    result.message += "; the coordinator's database wants CREATE EXTENSION idgen";
+  }
+  if (state == "25006") host_ = (host_ + 1) % target_.hosts.size();  // a standby by now
+}
+
+void PgStore::take_rows(const char *json, StoreResult &result) {
+  switch (task_) {
+    case Task::read:
+      result.view = view_of(Json::parse(json));
+      result.outcome = StoreOutcome::done;
+      break;
+    case Task::write:
+      result.revision = Json::parse(json).at("revision").get<std::uint64_t>();
+      result.nodes = write_.nodes;
+      for (FleetNode &node : result.nodes) {
+        node.revision += 1;
+        node.epoch += write_.take ? 1 : 0;
+        node.state = write_.state;
+        node.holder = write_.holder;
+        node.ceiling = write_.ceiling;
+        node.log2_lanes = write_.log2_lanes;
+      }
+      result.outcome = StoreOutcome::done;
+      break;
+    default:
+      result.outcome = json[0] == 't' ? StoreOutcome::done : StoreOutcome::conflict;
+  }
+}
+
+std::unique_ptr<FleetStore> open_pg_store(std::string_view registry, std::string &error) {
+  PgTarget target;
+  if (!parse_pg_target(registry, target, error)) return nullptr;
+  return std::make_unique<PgStore>(std::move(target));
+}
+
+}  // namespace idgen

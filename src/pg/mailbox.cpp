@@ -1,0 +1,95 @@
+#include "pg/mailbox.h"
+
+#include "pg/errors.h"
+
+namespace idgen::pg {
+namespace {
+
+void wake_worker() {
+  LWLockAcquire(info_lock, LW_SHARED);
+  const bool runs = shared->info.pid != 0;
+  const int process = shared->info.process;
+  LWLockRelease(info_lock);
+  if (runs) SetLatch(&ProcGlobal->allProcs[process].procLatch);
+}
+
+// A ticket; 0 if the queue is full.
+std::uint64_t put(Ask ask, std::int64_t argument) {
+  Mailbox &mailbox = shared->mailbox;
+  std::uint64_t ticket = 0;
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  if (mailbox.asked - mailbox.answered.load(std::memory_order_relaxed) < Mailbox::kSize) {
+    ticket = ++mailbox.asked;
+    Mailbox::Call &call = mailbox.calls[ticket % Mailbox::kSize];
+    call.ask = ask;
+    call.argument = argument;
+  }
+  LWLockRelease(info_lock);
+  if (ticket != 0) wake_worker();
+  return ticket;
+}
+
+bool wait_for(std::uint64_t ticket) {
+  return wait_until(
+      [&] { return shared->mailbox.answered.load(std::memory_order_acquire) >= ticket; });
+}
+
+// Answers of the last kSize tickets are kept.
+Mailbox::Call read_answer(std::uint64_t ticket) {
+  LWLockAcquire(info_lock, LW_SHARED);
+  const Mailbox::Call call = shared->mailbox.calls[ticket % Mailbox::kSize];
+  LWLockRelease(info_lock);
+  return call;
+}
+
+}  // namespace
+
+bool ask_worker(Ask ask, std::int64_t argument) {
+  const std::uint64_t ticket = put(ask, argument);
+  if (ticket == 0 || !wait_for(ticket)) {
+    ereport(ERROR,
+            (errcode(IDGEN_ERRCODE_MAX_WAIT),
+             errmsg("idgen's worker did not answer within %d ms", max_wait),
+             ticket == 0 ? errdetail("Too many requests wait for it.")
+                         : errdetail("It will act on the request when it can."),
+             errhint("The view snowflake_instance shows its state; idgen.max_wait sets how long to "
+                     "wait.")));
+  }
+  const Mailbox::Call call = read_answer(ticket);
+  if (call.failed) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("idgen's worker could not do that"),
+                    errdetail("The registry: %s.", call.message)));
+  }
+  return call.ok;
+}
+
+bool try_ask_worker(Ask ask) {
+  const std::uint64_t ticket = put(ask, 0);
+  if (ticket == 0 || !wait_for(ticket)) return false;
+  const Mailbox::Call call = read_answer(ticket);
+  return call.ok && !call.failed;
+}
+
+bool next_call(Mailbox::Call &call) {
+  LWLockAcquire(info_lock, LW_SHARED);
+  const std::uint64_t next = shared->mailbox.answered.load(std::memory_order_relaxed) + 1;
+  const bool waits = next <= shared->mailbox.asked;
+  if (waits) call = shared->mailbox.calls[next % Mailbox::kSize];
+  LWLockRelease(info_lock);
+  return waits;
+}
+
+void answer_call(bool ok, const char *failure) {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  const std::uint64_t ticket = shared->mailbox.answered.load(std::memory_order_relaxed) + 1;
+  Mailbox::Call &call = shared->mailbox.calls[ticket % Mailbox::kSize];
+  call.ok = ok;
+  call.failed = failure != nullptr;
+  strlcpy(call.message, failure == nullptr ? "" : failure, sizeof(call.message));
+  shared->mailbox.answered.store(ticket, std::memory_order_release);
+  LWLockRelease(info_lock);
+  ConditionVariableBroadcast(&shared->grant_changed);
+}
+
+}  // namespace idgen::pg

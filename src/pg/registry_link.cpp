@@ -1,0 +1,85 @@
+#include "pg/registry_link.h"
+
+#include <unistd.h>
+
+#include <climits>
+#include <utility>
+
+#include "network/network.h"
+#include "pg/settings.h"
+#include "registry/fleet_registry.h"
+#include "registry/local_registry.h"
+
+// Last: it takes names that others want.
+#include "pg/prelude.h"
+
+namespace idgen::pg {
+namespace {
+
+constexpr char kRecordDirectory[] = "idgen";  // below the data directory, where we are
+
+class RefusingRegistry final : public Registry {
+ public:
+  explicit RefusingRegistry(std::string why) : why_(std::move(why)) {}
+  void begin(const RegistryRequest &request) override {
+    ask_ = request.ask;
+    asked_ = true;
+  }
+  bool poll(RegistryReply &reply) override {
+    if (!std::exchange(asked_, false)) return false;
+    reply = RegistryReply{};
+    reply.ask = ask_;
+    reply.outcome = RegistryOutcome::refused;
+    reply.message = why_;
+    return true;
+  }
+  Wait waits_for() const noexcept override { return {}; }
+
+ private:
+  std::string why_;
+  RegistryAsk ask_ = RegistryAsk::look;
+  bool asked_ = false;
+};
+
+// What the fleet shows of this instance.
+std::string instance_name() {
+  if (cluster_name[0] != '\0') return cluster_name;
+  char host[HOST_NAME_MAX + 1] = {};
+  (void)gethostname(host, sizeof(host) - 1);
+  return std::string(host) + ":" + std::to_string(PostPortNumber);
+}
+
+// Outside of C++'s reach: loading reports its errors by ereport.
+OpenStore *load_network_library() {
+  return reinterpret_cast<OpenStore *>(
+      load_external_function(kNetworkLibrary, kOpenStore, true, nullptr));
+}
+
+}  // namespace
+
+RegistryLink::RegistryLink(std::uint64_t system) : system_(system), record_(kRecordDirectory) {}
+
+bool RegistryLink::open() {
+  if (registry_ && setting_ == pg::registry) return false;
+  setting_ = pg::registry;
+  registry_.reset();
+  store_.reset();
+  name_ = "local";
+  if (registry_is_local()) {
+    registry_ = std::make_unique<LocalRegistry>(record_, instance_layout, LocalHost::here(system_));
+    return true;
+  }
+  char error[256] = {};
+  store_.reset(load_network_library()(setting_.c_str(), error, sizeof(error)));
+  if (!store_) {
+    name_ = "unknown";
+    registry_ = std::make_unique<RefusingRegistry>(error);
+    return true;
+  }
+  name_ = store_->describe();
+  registry_ = std::make_unique<FleetRegistry>(record_, *store_, instance_layout,
+                                              LocalHost::here(system_), instance_name());
+  return true;
+}
+
+}  // namespace idgen::pg
