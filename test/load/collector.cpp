@@ -14,6 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -50,7 +51,9 @@ struct RunOptions {
   double seconds = 0;  // 0: until the IDs are there
   std::vector<int> batches = {1, 1, 1, 100, 1000};
   bool tolerate_disconnect = false;
-  std::string tolerate;  // an SQLSTATE
+  std::vector<std::string> tolerate;  // SQLSTATEs
+  bool retry = false;
+  double pause_ms = 0;  // between calls
   std::string save;
 };
 
@@ -70,42 +73,60 @@ std::int64_t from_network(const char *bytes) {
 class Client {
  public:
   Client(const RunOptions &options, std::atomic<std::int64_t> &left, int number, Calls &out)
-      : options_(options), left_(left), number_(number), out_(out) {}
+      : options_(options),
+        left_(left),
+        turn_(static_cast<std::size_t>(number)),
+        until_(options.seconds > 0 ? now_ns() + static_cast<std::int64_t>(options.seconds * 1e9)
+                                   : INT64_MAX),
+        out_(out) {}
 
   void run() {
+    do {
+      connect();
+    } while (options_.retry && out_.error.empty() && wants_more() && rest(kReconnectMs));
+  }
+
+ private:
+  static constexpr double kReconnectMs = 20;
+
+  bool wants_more() const {
+    return !told_to_stop.load(std::memory_order_relaxed) &&
+           left_.load(std::memory_order_relaxed) > 0 && now_ns() < until_;
+  }
+  static bool rest(double ms) {
+    if (ms > 0) std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(ms));
+    return true;
+  }
+
+  // One connection, until there are enough IDs or something goes wrong.
+  void connect() {
     PGconn *connection = PQconnectdb(options_.conninfo.c_str());
     if (options_.tolerate_disconnect) {
       PQsetNoticeProcessor(
           connection, [](void *, const char *) {}, nullptr);
     }
-    if (PQstatus(connection) == CONNECTION_OK) {
-      if (!prepare(connection)) {
-        PQfinish(connection);
-        return;
-      }
-      std::size_t turn = static_cast<std::size_t>(number_);
-      const std::int64_t until = options_.seconds > 0
-                                     ? now_ns() + static_cast<std::int64_t>(options_.seconds * 1e9)
-                                     : INT64_MAX;
-      while (!told_to_stop.load(std::memory_order_relaxed) &&
-             left_.load(std::memory_order_relaxed) > 0 && now_ns() < until &&
-             call(connection, options_.batches[turn++ % options_.batches.size()])) {
-      }
-    } else {
+    if (PQstatus(connection) != CONNECTION_OK) {
       note_error(connection, nullptr);
+    } else if (prepare(connection)) {
+      while (wants_more() && rest(options_.pause_ms)) {
+        if (call(connection, options_.batches[turn_++ % options_.batches.size()])) continue;
+        if (!options_.retry || PQstatus(connection) != CONNECTION_OK) break;
+        if (!out_.error.empty()) break;
+        rest(kReconnectMs);
+      }
     }
     PQfinish(connection);
   }
 
- private:
-  // An error that is tolerated ends this client all the same.
+  // An error that is tolerated ends this client all the same, unless it is to retry.
   void note_error(PGconn *connection, const PGresult *result) {
     const char *field = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const std::string state = field == nullptr ? "" : field;
     // Without an SQLSTATE the connection itself is gone, or was refused.
     const bool gone = state.empty() || state == "57P01" || state == "57P02" || state == "57P03";
     if (gone && options_.tolerate_disconnect) return;
-    if (!state.empty() && state == options_.tolerate) return;
+    const auto &tolerated = options_.tolerate;
+    if (std::find(tolerated.begin(), tolerated.end(), state) != tolerated.end()) return;
     out_.error = PQerrorMessage(connection);
   }
 
@@ -148,7 +169,8 @@ class Client {
 
   const RunOptions &options_;
   std::atomic<std::int64_t> &left_;
-  int number_;
+  std::size_t turn_;
+  std::int64_t until_;
   Calls &out_;
 };
 
@@ -300,7 +322,9 @@ int main(int argc, char **argv) {
   run_command->add_option("--batches", options.batches, "sizes of calls, taken in turn");
   run_command->add_flag("--tolerate-disconnect", options.tolerate_disconnect,
                         "a server that goes away ends the run, it doesn't fail it");
-  run_command->add_option("--tolerate", options.tolerate, "nor does an error with this SQLSTATE");
+  run_command->add_option("--tolerate", options.tolerate, "nor do errors with these SQLSTATEs");
+  run_command->add_flag("--retry", options.retry, "go on after an error that is tolerated");
+  run_command->add_option("--pause", options.pause_ms, "milliseconds between a client's calls");
   run_command->add_option("--save", options.save, "write all calls to this file");
   std::vector<std::string> paths;
   CLI::App *check_command = app.add_subcommand("check", "judge saved runs as one");

@@ -20,6 +20,7 @@ our @EXPORT = qw(new_node configure wait_for_state instance reconfigure sqlstate
 # scripts/test says where the build is staged and where the collector lies.
 my $settings = $ENV{IDGEN_STAGE_SETTINGS} // die 'run the tests by "make test"';
 my $collector = $ENV{IDGEN_COLLECTOR};
+my @collectors;    # those that were started
 
 # A node that has been initialised and configured, not started. Lines are added
 # to its postgresql.conf; "injection" takes the build with injection points.
@@ -53,7 +54,7 @@ sub new_coordinator {
     my $build = slurp_file($settings) =~ s/^shared_preload_libraries.*\n//mr;
     $node->append_conf('postgresql.conf', $build);
     # What PostgreSQL::Test::Cluster turns off.
-    $node->append_conf('postgresql.conf', "fsync = on\nlog_statement = none\n");
+    $node->append_conf('postgresql.conf', "fsync = on\nrestart_after_crash = on\nlog_statement = none\n");
     $node->start;
     $node->safe_psql('postgres', q{
         CREATE EXTENSION idgen;
@@ -70,10 +71,11 @@ sub registry_of {
       . '&port=' . join(',', map { $_->port } @all);
 }
 
-# Waits until the condition holds; false if that takes too long.
+# Waits until the condition holds; false if that takes longer than usual, or than
+# so many seconds.
 sub poll {
-    my ($condition) = @_;
-    my $until = Time::HiRes::time() + $PostgreSQL::Test::Utils::timeout_default;
+    my ($condition, $seconds) = @_;
+    my $until = Time::HiRes::time() + ($seconds // $PostgreSQL::Test::Utils::timeout_default);
     while (Time::HiRes::time() < $until) {
         return 1 if $condition->();
         Time::HiRes::usleep(20_000);
@@ -262,15 +264,23 @@ sub start_collector {
     my ($node, @options) = @_;
     my $run = { out => '', err => '' };
     my $conninfo = $node->connstr('postgres');
+    push @collectors, $run;
     $run->{handle} = IPC::Run::start([ $collector, 'run', '--conninfo', $conninfo, @options ],
         '<', \undef, '>', \$run->{out}, '2>', \$run->{err});
     return $run;
+}
+
+# A test that dies leaves none behind.
+END {
+    local $?;
+    $_->{handle}->kill_kill for grep { !$_->{finished} } @collectors;
 }
 
 # Waits for it: (exit code, its figures as a hash).
 sub finish_collector {
     my ($run) = @_;
     $run->{handle}->finish;
+    $run->{finished} = 1;
     my $code = $run->{handle}->result(0);
     diag($run->{err}) if $run->{err} ne '';
     return ($code, figures($run->{out}));

@@ -1,0 +1,181 @@
+# Six loaded instances of a fleet and whatever can happen to them and to their
+# registry, at random; every ID is kept and judged.
+#
+#   run_chaos(
+#       registry => 'etcd://...',
+#       seconds => 30,
+#       faults => [ [ 'kill the leader' => sub { ... } ], ... ],   # of the registry
+#       heal => sub { ... });   # undoes them; returns when the registry can serve
+#
+# The seed is printed; IDGEN_SEED=n plays the same choices again.
+package FleetChaos;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use IdgenTest;
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes ();
+
+our @EXPORT = qw(run_chaos);
+
+my $instances = 6;
+my $ttl = 3;          # idgen.lease_ttl, s
+my $served_in = 2;    # s, from a registry that can serve to IDs on every instance
+
+sub run_chaos {
+    my (%options) = @_;
+    my $seed = $ENV{IDGEN_SEED} // int(rand(1_000_000));
+    note("seed $seed");
+    srand($seed);
+    my $fleet = bless { %options, files => PostgreSQL::Test::Utils::tempdir(), members => [], seen => {} };
+    $fleet->start_instance(new_node("i$_", $fleet->settings("i$_"))) for 1 .. $instances;
+    my $until = Time::HiRes::time() + $options{seconds};
+    my @always = (
+        [ 'kill -9' => \&kill_one ], [ 'freeze' => \&freeze_one ], [ 'rotate' => \&rotate_one ],
+        [ 'drain' => \&drain_one ], [ 'clone' => \&clone_one ]);
+    # Each kind once, in a random order, then at random.
+    my @due = shuffled(@always, @{ $options{faults} });
+    while (@due || Time::HiRes::time() < $until) {
+        my $event = shift @due // (@always, @{ $options{faults} })[ int(rand(@always + @{ $options{faults} })) ];
+        my ($what, $action) = @$event;
+        note(sprintf('%.1f s left: %s', $until - Time::HiRes::time(), $what));
+        $fleet->{seen}{$what}++;
+        $action->($fleet);
+        $fleet->heal_registry if grep { $_ == $event } @{ $options{faults} };
+        Time::HiRes::usleep(int(rand(1_000_000)));
+    }
+    $fleet->judge;
+    return;
+}
+
+sub shuffled { return map { $_->[0] } sort { $a->[1] <=> $b->[1] } map { [ $_, rand ] } @_ }
+
+sub settings {
+    my ($fleet, $name) = @_;
+    return ("idgen.registry = '$fleet->{registry}'", "idgen.lease_ttl = '${ttl}s'", "idgen.window = '2s'",
+        "cluster_name = '$name'", 'fsync = off', 'shared_buffers = 16MB', "idgen.max_wait = '2s'",
+        'wal_level = replica', 'max_wal_senders = 5');
+}
+
+sub any { my ($fleet) = @_; return $fleet->{members}[ int(rand(@{ $fleet->{members} })) ] }
+
+# --- instances ------------------------------------------------------------------
+
+sub start_instance {
+    my ($fleet, $node) = @_;
+    $node->start;
+    $node->safe_psql('postgres', 'CREATE EXTENSION IF NOT EXISTS idgen');
+    wait_for_state($node);
+    my $member = { node => $node, file => "$fleet->{files}/" . $node->name };
+    $member->{load} = start_collector($node, '--clients', 2, '--ids', 1_000_000_000, '--batches', 1, 1, 10,
+        '--pause', 1, '--retry', '--tolerate-disconnect', '--tolerate', 'IDG01', 'IDG03', 'IDG05', '57P03',
+        '--save', $member->{file});
+    push @{ $fleet->{members} }, $member;
+    return;
+}
+
+sub issues { return ($_[0]->psql('postgres', 'SELECT snowflake_nextval()'))[0] == 0 }
+
+sub kill_one {
+    my ($fleet) = @_;
+    my $node = $fleet->any->{node};
+    kill_family($node);
+    $node->start;
+    ok(poll(sub { issues($node) }, 10), $node->name . ' issues again after kill -9');
+    return;
+}
+
+# For longer than three times the time it counts as alive.
+sub freeze_one {
+    my ($fleet) = @_;
+    my $node = $fleet->any->{node};
+    my @family = family($node);
+    my $thaw = Time::HiRes::time() + 3 * $ttl + 0.5;
+    kill 'STOP', @family;
+    $fleet->others_go_on($node);
+    poll(sub { Time::HiRes::time() > $thaw }) or die;
+    kill 'CONT', @family;
+    ok(poll(sub { issues($node) }, 10), $node->name . ' issues again after it was frozen');
+    return;
+}
+
+sub others_go_on {
+    my ($fleet, $node) = @_;
+    my @others = grep { $_ != $node } map { $_->{node} } @{ $fleet->{members} };
+    is(scalar(grep { issues($_) } @others), scalar(@others), 'the others go on');
+    return;
+}
+
+sub rotate_one {
+    my ($fleet) = @_;
+    my $node = $fleet->any->{node};
+    my ($code, $out, $err) = $node->psql('postgres', 'SELECT snowflake_rotate_node()');
+    is($code, 0, $node->name . ' rotates') or diag($err);
+    return;
+}
+
+sub drain_one {
+    my ($fleet) = @_;
+    my $node = $fleet->any->{node};
+    is($node->safe_psql('postgres', 'SELECT snowflake_drain()'), 't', $node->name . ' drains');
+    is($node->safe_psql('postgres', 'SELECT snowflake_resume()'), 't', 'and resumes');
+    return;
+}
+
+# A copy of one joins, for good; three at the most.
+sub clone_one {
+    my ($fleet) = @_;
+    my $n = @{ $fleet->{members} } + 1;
+    return if $n > $instances + 3;
+    my $origin = $fleet->any->{node};
+    my $clone = PostgreSQL::Test::Cluster->new("i$n");
+    $origin->backup("for$n");
+    $clone->init_from_backup($origin, "for$n");
+    $clone->append_conf('postgresql.conf', "cluster_name = 'i$n'\n");
+    $fleet->start_instance($clone);
+    isnt($clone->safe_psql('postgres', 'SELECT node FROM snowflake_instance'),
+        $origin->safe_psql('postgres', 'SELECT node FROM snowflake_instance'), 'a clone takes another node');
+    return;
+}
+
+# --- the registry -----------------------------------------------------------------
+
+sub heal_registry {
+    my ($fleet) = @_;
+    $fleet->{heal}->();
+    my $begin = Time::HiRes::time();
+    my @waiting = map { $_->{node} } @{ $fleet->{members} };
+    poll(sub { @waiting = grep { !issues($_) } @waiting; return !@waiting }, 20);
+    my $took = Time::HiRes::time() - $begin;
+    cmp_ok($took, '<', $served_in, sprintf('every instance issues %.1f s after the registry is back', $took));
+    $fleet->{slowest} = $took if $took > ($fleet->{slowest} // 0);
+    return;
+}
+
+# --- the judgement ------------------------------------------------------------------
+
+sub judge {
+    my ($fleet) = @_;
+    my (@saved, $ids);
+    for my $member (@{ $fleet->{members} }) {
+        my ($code, $figures) = stop_collector($member->{load});
+        is($code, 0, $member->{node}->name . ": 0 repeats, 0 inversions, restarts included, of $figures->{ids} IDs");
+        push @saved, $member->{file};
+        $ids += $figures->{ids};
+    }
+    my $out = '';
+    IPC::Run::run([ $ENV{IDGEN_COLLECTOR}, 'check', @saved ], '>', \$out);
+    is(figures($out)->{repeats}, 0, "0 repeats in the whole fleet, of $ids IDs");
+    cmp_ok($ids, '>', 10_000 * $fleet->{seconds} / 10, 'they were loaded');
+    note("$_: $fleet->{seen}{$_} times") for sort keys %{ $fleet->{seen} };
+    note(sprintf('slowest to issue after the registry was back: %.2f s', $fleet->{slowest}));
+    $_->{node}->stop for @{ $fleet->{members} };
+    return;
+}
+
+1;
