@@ -8,12 +8,13 @@ MODULE_big = idgen
 DATA = sql/idgen--0.1.0.sql
 
 CORE_SRCS = src/core/layout.cpp src/core/text.cpp src/core/clock.cpp src/core/lease.cpp \
-	src/core/choose.cpp src/core/keeper.cpp
+	src/core/choose.cpp src/core/keeper.cpp src/core/keeper_service.cpp
 REGISTRY_SRCS = src/registry/own_record.cpp src/registry/local_registry.cpp \
-	src/registry/fleet_registry.cpp
+	src/registry/fleet_registry.cpp src/registry/fleet_root.cpp src/registry/fleet_choice.cpp
 PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/layouts.cpp \
 	src/pg/issue.cpp src/pg/type.cpp src/pg/codec.cpp src/pg/views.cpp src/pg/worker.cpp \
-	src/pg/clocks.cpp src/pg/mailbox.cpp src/pg/operations.cpp src/pg/registry_link.cpp
+	src/pg/clocks.cpp src/pg/mailbox.cpp src/pg/operations.cpp src/pg/registry_link.cpp \
+	src/pg/worker_text.cpp
 OBJS = $(CORE_SRCS:.cpp=.o) $(REGISTRY_SRCS:.cpp=.o) $(PG_SRCS:.cpp=.o)
 # A library of its own, which only the worker loads, and only for a fleet: libpq
 # and libcurl stay out of the postmaster and the backends.

@@ -213,6 +213,10 @@ void EtcdStore::proceed() {
 
 void EtcdStore::on_answer(EtcdAnswer answer) {
   const Sent sent = std::exchange(sent_, Sent::nothing);
+  if (answer.kind == EtcdAnswer::Kind::ok && (answer.cluster == 0 || answer.revision == 0)) {
+    answer.kind = EtcdAnswer::Kind::unknown;
+    answer.message = "etcd's answer has no header";
+  }
   const bool is_ok = answer.kind == EtcdAnswer::Kind::ok;
   if (is_ok) cluster_ = answer.cluster;
   if (sent == Sent::keep_alive) {

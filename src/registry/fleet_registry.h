@@ -32,6 +32,7 @@
 #ifndef IDGEN_REGISTRY_FLEET_REGISTRY_H
 #define IDGEN_REGISTRY_FLEET_REGISTRY_H
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -110,6 +111,10 @@ class FleetRegistry final : public Registry {
   FleetWrite write_of(const std::vector<FleetNode> &rows) const;
   std::uint64_t effective_ceiling(const std::vector<FleetNode> &rows, const FleetRoot &root) const;
   std::uint64_t coordinator_tick(std::int64_t ahead_ns) const;
+  // The beginning of a tick, Unix time.
+  std::int64_t to_us(std::uint64_t tick) const {
+    return tick_start_us(layout_, std::min(tick, layout_.time.max()));
+  }
   std::string why_none(const Choice &choice, std::uint32_t first, std::uint32_t size) const;
 
   RecordStore &record_store_;

@@ -149,9 +149,10 @@ bool LocalRegistry::pinned(const RegistryRequest &request, OwnRecord &next, std:
   next.node = static_cast<std::uint32_t>(
       (static_cast<std::uint64_t>(request.region) << layout_.shard.width) +
       static_cast<std::uint64_t>(request.shard));
-  if (request.fresh) {
+  if (request.fresh || request.another) {
     message = "idgen.shard pins node " + std::to_string(next.node) +
-              ", so that no other can be taken to follow the wall clock back";
+              ", so that no other can be taken" +
+              (request.fresh ? " to follow the wall clock back" : "");
     return false;
   }
   if (find(next.former, next.node) == nullptr) return true;
@@ -179,7 +180,7 @@ bool LocalRegistry::drawn(const RegistryRequest &request, OwnRecord &next, std::
       ruled_out.push_back(node);
     }
   };
-  if (request.fresh) rule_out(record_.node);
+  if (request.fresh || request.another) rule_out(record_.node);
   for (const PastNode &former : next.former) rule_out(former.node);
   for (const PastNode &left : next.left) {
     if (left.ceiling >= floor) rule_out(left.node);
@@ -211,7 +212,7 @@ bool LocalRegistry::choose(const RegistryRequest &request, bool found, bool copi
                            std::string &message) {
   if (copied) disown(next);
   if (request.shard >= 0) return pinned(request, next, message);
-  if (found && !copied && !request.fresh &&
+  if (found && !copied && !request.fresh && !request.another &&
       record_.node >> layout_.shard.width == static_cast<std::uint64_t>(request.region)) {
     return true;
   }

@@ -529,5 +529,35 @@ TEST_F(LocalRegistryTest, the_end_of_the_time_field_is_refused_not_wrapped) {
   EXPECT_EQ(ask(again, acquire(2, 8000)).outcome, RegistryOutcome::exhausted);
 }
 
+TEST_F(LocalRegistryTest, a_rotation_takes_another_node_above_the_ceiling_of_the_old) {
+  Opened registry = open();
+  ASSERT_EQ(ask(registry, acquire(1, 5000)).outcome, RegistryOutcome::done);
+  const std::uint32_t old = registry.node;
+  RegistryRequest wanted = acquire(1, 5100);
+  wanted.another = true;
+  const RegistryReply reply = ask(registry, wanted);
+  ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+  EXPECT_NE(reply.node, old);
+  EXPECT_EQ(reply.floor, 5200u);
+  wanted.shard = 5;
+  EXPECT_EQ(ask(registry, wanted).outcome, RegistryOutcome::refused);
+  RegistryRequest release = acquire(1, 5300);
+  release.ask = RegistryAsk::release;
+  release.node = old;
+  EXPECT_EQ(ask(registry, release).outcome, RegistryOutcome::done);
+}
+
+TEST_F(LocalRegistryTest, has_no_fleet_and_no_lanes) {
+  Opened registry = open();
+  for (const RegistryAsk what : {RegistryAsk::list, RegistryAsk::raise, RegistryAsk::retire}) {
+    RegistryRequest request = acquire(1, 5000);
+    request.ask = what;
+    EXPECT_EQ(ask(registry, request).outcome, RegistryOutcome::refused);
+  }
+  RegistryRequest wide = acquire(1, 5000);
+  wide.log2_lanes = 2;
+  EXPECT_EQ(ask(registry, wide).outcome, RegistryOutcome::refused);
+}
+
 }  // namespace
 }  // namespace idgen

@@ -1,0 +1,115 @@
+// The fleet as a whole: is it the one that it was? Making it, raising it.
+
+#include <algorithm>
+#include <utility>
+
+#include "registry/fleet_registry.h"
+#include "registry/fleet_rows.h"
+
+namespace idgen {
+
+void FleetRegistry::note_seen(const FleetRoot &root, std::uint64_t revision) {
+  if (seen_fleet_ != root.id || seen_generation_ != root.generation) seen_revision_ = 0;
+  seen_fleet_ = root.id;
+  seen_generation_ = root.generation;
+  seen_revision_ = std::max(seen_revision_, revision);
+}
+
+// Has the coordinator lost what it had acknowledged?
+bool FleetRegistry::went_back() const {
+  if (view_.root.id != seen_fleet_ || seen_fleet_ == Incarnation{}) return false;
+  if (view_.root.generation != seen_generation_) return view_.root.generation < seen_generation_;
+  return view_.revision < seen_revision_;
+}
+
+FleetRegistry::Next FleetRegistry::check_root() {
+  const FleetRoot &root = view_.root;
+  if (!root.exists) return create_root();
+  if (root.layout != to_text(layout_).view() ||
+      root.epoch != epoch_to_text(layout_.epoch_us).view()) {
+    reply_.recorded_layout = root.layout + " epoch " + root.epoch;
+    return answer(RegistryOutcome::layout_mismatch,
+                  "the settings name another layout than the fleet's registry");
+  }
+  if (root.moved && !root.same_system) {
+    return answer(RegistryOutcome::refused,
+                  "the registry was made on another cluster than it is on now; after a "
+                  "restore, raise its ceilings by snowflake_raise_registry()");
+  }
+  if (root.moved) return raise(0);
+  if (went_back()) {
+    return answer(RegistryOutcome::refused,
+                  "the registry has gone back in time (generation " +
+                      std::to_string(root.generation) + ", revision " +
+                      std::to_string(view_.revision) + "; seen were " +
+                      std::to_string(seen_generation_) + ", " + std::to_string(seen_revision_) +
+                      "); after a restore, raise its ceilings by snowflake_raise_registry()");
+  }
+  const bool another = seen_fleet_ != Incarnation{} && root.id != seen_fleet_;
+  if (another && record_.registry == store_.describe() && root.generation <= seen_generation_) {
+    return answer(RegistryOutcome::refused,
+                  "the registry is another than the one that was there before, whose ceilings it "
+                  "doesn't know; if that is meant, raise them by snowflake_raise_registry()");
+  }
+  note_seen(root, view_.revision);
+  return Next::proceed;
+}
+
+// The first instance of a fleet makes its root. One that comes from another fleet
+// lets the new one begin above all that may be in use there.
+FleetRegistry::Next FleetRegistry::create_root() {
+  const bool leased = seen_fleet_ != Incarnation{};
+  if (leased && record_.registry == store_.describe()) {
+    return answer(RegistryOutcome::refused,
+                  "the registry is empty, although this instance has leased nodes from it; restore "
+                  "it, or begin anew above all ceilings by snowflake_raise_registry()");
+  }
+  FleetRoot root;
+  root.id = {{host_.draw(UINT64_MAX), host_.draw(UINT64_MAX)}};
+  root.layout = to_text(layout_).view();
+  root.epoch = epoch_to_text(layout_.epoch_us).view();
+  root.generation = 1;
+  if (leased) root.base = coordinator_tick(request_.skew + request_.alive);
+  step_ = Step::creating;
+  store_.create(root, request_.timeout);
+  return Next::step;
+}
+
+// Above everything that can have been acknowledged: no ceiling further ahead than
+// the clock + skew + window is accepted; those that were there already, further
+// ahead, are raised by as much themselves.
+FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
+  FleetRaise raise;
+  raise.root = view_.root;
+  if (!raise.root.exists) {
+    raise.root.id = {{host_.draw(UINT64_MAX), host_.draw(UINT64_MAX)}};
+    raise.root.layout = to_text(layout_).view();
+    raise.root.epoch = epoch_to_text(layout_.epoch_us).view();
+  }
+  const std::int64_t allowed = request_.skew + request_.alive;
+  raise.base = std::max({raise.root.base, coordinator_tick(allowed), at_least});
+  if (request_.ask == RegistryAsk::raise) raise.base = std::max(raise.base, record_.ceiling);
+  raise.base = std::min(raise.base, issue_.max_ceiling());
+  const auto clock_ms =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(view_.clock_us, 0) / 1000);
+  raise.generation = std::max({raise.root.generation + 1, seen_generation_ + 1, clock_ms});
+  for (const FleetNode &row : view_.nodes) {
+    if (row.ceiling <= raise.base) continue;
+    raise.above.push_back(row);
+    raise.above.back().ceiling =
+        std::min(row.ceiling + issue_.ticks_covering(allowed), issue_.max_ceiling());
+  }
+  step_ = Step::raising;
+  written_.root = raise.root;
+  written_.root.generation = raise.generation;
+  if (!raise.root.exists) {
+    raise.root.generation = raise.generation;
+    raise.root.base = raise.base;
+    store_.create(raise.root, request_.timeout);
+  } else {
+    store_.raise(raise, request_.timeout);
+  }
+  return Next::step;
+}
+
+}  // namespace idgen
