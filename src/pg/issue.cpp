@@ -41,13 +41,15 @@ struct WorkerReport {
   ClockTrouble trouble;
   ClockState clock_state;
   std::int64_t clock_skew;
+  bool drained_by_operator;
 };
 
 WorkerReport read_worker_report() {
   LWLockAcquire(info_lock, LW_SHARED);
   const Clock &clock = shared->keeper.clock();
   const WorkerReport report = {pstrdup(shared->info.error), pstrdup(shared->info.recorded_layout),
-                               shared->info.trouble, clock.state(), clock.skew()};
+                               shared->info.trouble, clock.state(), clock.skew(),
+                               shared->keeper.drained_by_operator()};
   LWLockRelease(info_lock);
   return report;
 }
@@ -94,7 +96,14 @@ const char *hint_for(ClockTrouble trouble) {
     case GrantState::drained:
       ereport(ERROR, (errcode(IDGEN_ERRCODE_DRAINED),
                       errmsg("this instance has been drained and issues no IDs"),
-                      errhint("The view snowflake_instance shows its state.")));
+                      report.drained_by_operator
+                          ? errdetail("It was taken out of service by snowflake_drain().")
+                          : errdetail("idgen.auto_drain is on, and the system's clock can't be "
+                                      "trusted: its state is %s.",
+                                      name_of(report.clock_state)),
+                      report.drained_by_operator
+                          ? errhint("snowflake_resume() puts it back into service.")
+                          : errhint("Set the system's clock right, and it goes on by itself.")));
       break;
     case GrantState::exhausted:
       ereport(

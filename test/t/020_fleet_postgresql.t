@@ -80,7 +80,9 @@ is((stop_collector($load))[0], 0, 'under load: no failed call, no repeat, in ord
 # --- drain and resume ---------------------------------------------------------------
 
 is($one->safe_psql('postgres', 'SELECT snowflake_drain(), snowflake_drain()'), 't|f', 'drains, once');
-is((sqlstate_of($one, 'SELECT snowflake_nextval()'))[0], 'IDG05', 'drained: IDG05');
+($state, my $drained) = sqlstate_of($one, 'SELECT snowflake_nextval()');
+is($state, 'IDG05', 'drained: IDG05');
+like($drained, qr/HINT:  snowflake_resume\(\) puts it back/, 'which says what to do');
 is($one->safe_psql('postgres', 'SELECT state FROM snowflake_instance'), 'drained', 'the state says so');
 is($coordinator->safe_psql('postgres', "SELECT count(*) FROM idgen_internal.node WHERE state = 'h'"), '0', 'nothing is held');
 is($one->safe_psql('postgres', 'SELECT snowflake_resume(), snowflake_resume()'), 't|f', 'resumes, once');
@@ -121,6 +123,7 @@ $coordinator->safe_psql('postgres', "UPDATE idgen_internal.node SET holder = gen
     revision = revision + 1, name = 'usurper', alive_until = clock_timestamp() + interval '1 min' WHERE node = $node");
 $one->poll_query_until('postgres', "SELECT node <> $node FROM snowflake_instance") or die 'the loss was not noticed';
 like(slurp_file($one->logfile), qr/the node was lost: node $node was taken by "usurper"/, 'a lost node is left, and the log says to whom');
+delete $held{$node};
 $node = instance($one, 'node');
 
 # --- the layout of the fleet -----------------------------------------------------------
