@@ -49,10 +49,26 @@ std::string instance_name() {
   return std::string(host) + ":" + std::to_string(PostPortNumber);
 }
 
-// Outside of C++'s reach: loading reports its errors by ereport.
-OpenStore *load_network_library() {
-  return reinterpret_cast<OpenStore *>(
-      load_external_function(kNetworkLibrary, kOpenStore, true, nullptr));
+// Loading reports its errors by ereport: caught here, where nothing has a
+// destructor. Null, and the reason in `error`, if the library can't be loaded.
+OpenStore *load_network_library(char *error, std::size_t size) {
+  OpenStore *volatile open = nullptr;
+  const MemoryContext context = CurrentMemoryContext;
+  PG_TRY();
+  {
+    open = reinterpret_cast<OpenStore *>(
+        load_external_function(kNetworkLibrary, kOpenStore, true, nullptr));
+  }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(context);
+    ErrorData *data = CopyErrorData();
+    FlushErrorState();
+    strlcpy(error, data->message, size);
+    FreeErrorData(data);
+  }
+  PG_END_TRY();
+  return open;
 }
 
 }  // namespace
@@ -70,7 +86,8 @@ bool RegistryLink::open() {
     return true;
   }
   char error[256] = {};
-  store_.reset(load_network_library()(setting_.c_str(), error, sizeof(error)));
+  OpenStore *open_store = load_network_library(error, sizeof(error));
+  if (open_store != nullptr) store_.reset(open_store(setting_.c_str(), error, sizeof(error)));
   if (!store_) {
     name_ = "unknown";
     registry_ = std::make_unique<RefusingRegistry>(error);

@@ -90,7 +90,7 @@ FleetRegistry::Next FleetRegistry::start() {
         return answer(RegistryOutcome::lost,
                       "node " + std::to_string(request_.node) + " is not held");
       }
-      return doubt_ ? read_again() : extend();
+      return extend();
     case RegistryAsk::release:
       return release(begins_at(left_, request_.node) ? left_ : held_);
     default:
@@ -103,7 +103,6 @@ FleetRegistry::Next FleetRegistry::go_on() {
   const Step step = std::exchange(step_, Step::idle);
   switch (result_.outcome) {
     case StoreOutcome::unknown:
-      if (step == Step::writing && request_.ask == RegistryAsk::extend) doubt_ = true;
       return answer(RegistryOutcome::unreachable, result_.message);
     case StoreOutcome::refused:
       return answer(RegistryOutcome::refused, result_.message);
@@ -161,6 +160,7 @@ FleetRegistry::Next FleetRegistry::on_read() {
     case RegistryAsk::release:
       return release(rows_of(request_.node, request_.log2_lanes));
     default:
+      if (view_.root.id == seen_fleet_ && !went_back()) note_seen(view_.root, view_.revision);
       return answer(RegistryOutcome::done, "");
   }
 }
@@ -174,6 +174,12 @@ FleetRegistry::Next FleetRegistry::on_conflict() {
 }
 
 FleetRegistry::Next FleetRegistry::on_written() {
+  if (result_.revision < seen_revision_ && written_.root.generation == seen_generation_) {
+    // The rows were as they had been, but others' are gone: so may be one that has
+    // taken this node meanwhile.
+    held_.clear();
+    return answer(RegistryOutcome::lost, "the registry has lost what it had acknowledged");
+  }
   note_seen(written_.root, result_.revision);
   std::vector<FleetNode> rows = std::move(result_.nodes);
   switch (request_.ask) {
@@ -181,7 +187,6 @@ FleetRegistry::Next FleetRegistry::on_written() {
       const bool keeps_old = !held_.empty() && !begins_at(held_, rows.front().node);
       std::vector<FleetNode> old = std::exchange(held_, std::move(rows));
       const FleetRoot old_root = std::exchange(root_, written_.root);
-      doubt_ = false;
       reply_.node = held_.front().node;
       reply_.log2_lanes = request_.log2_lanes;
       reply_.floor = floor_;
@@ -234,7 +239,6 @@ FleetRegistry::Next FleetRegistry::resume() {
                       node_text(request_.node, request_.log2_lanes));
   }
   note_seen(root_, view_.revision);
-  doubt_ = false;
   reply_.node = request_.node;
   reply_.log2_lanes = request_.log2_lanes;
   reply_.ceiling = request_.ceiling;
@@ -289,12 +293,10 @@ FleetRegistry::Next FleetRegistry::extend_after_read() {
   std::string why;
   if (!still_held(why)) {
     held_.clear();
-    doubt_ = false;
     return answer(RegistryOutcome::lost, std::move(why));
   }
   held_ = rows_of(request_.node, request_.log2_lanes);
   root_ = view_.root;
-  doubt_ = false;
   return extend();
 }
 

@@ -15,8 +15,9 @@
 //   raise    write {generation, base}: no node's ceiling counts as lower any
 //            more, and all holders have to acquire anew
 //
-// Only `done` of its own write makes a ceiling (U3). After `unknown` the rows are
-// read, and what they say is a floor; then it is written anew.
+// Only `done` of its own write makes a ceiling (U3). After `unknown` it is written
+// anew: if the lost write was applied after all, that is a conflict, the rows are
+// read, and what they say is a floor.
 //
 // Who may take a node (U8): whoever finds it free, or not alive. From a holder
 // that is alive only the incarnation that follows on it: whose own record, in its
@@ -144,8 +145,7 @@ class FleetRegistry final : public Registry {
   // it held before and has still to release.
   std::vector<FleetNode> held_;
   std::vector<FleetNode> left_;
-  FleetRoot root_;      // that held_ was taken or extended under
-  bool doubt_ = false;  // the outcome of the last write isn't known: read first
+  FleetRoot root_;  // that held_ was taken or extended under
   // An acquisition that the coordinator acknowledged, and that the own record has
   // not taken yet: tried again as it is, so that failing disks don't carry the
   // ceiling away.

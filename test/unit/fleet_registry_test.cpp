@@ -203,6 +203,13 @@ TEST_F(FleetRegistryTest, a_copy_takes_another_node_and_starts_above_the_copied_
   ASSERT_EQ(reply.outcome, RegistryOutcome::done);
   EXPECT_NE(reply.node, origin->held.node);
   EXPECT_EQ(reply.floor, kNow + 3000) << "order: its own record names that ceiling";
+  OwnRecord record;
+  bool copied = true;
+  std::string why;
+  ASSERT_EQ(copy->file.load(record, copied, why), RecordStore::Load::loaded);
+  EXPECT_FALSE(copied);
+  EXPECT_EQ(record.former, (std::vector<PastNode>{{origin->held.node, kNow + 3000}}))
+      << "should it be local again one day";
   EXPECT_EQ(extend(*origin, kNow + 6000).outcome, RegistryOutcome::done);
 }
 
@@ -248,10 +255,47 @@ TEST_F(FleetRegistryTest, a_lost_reply_is_no_acknowledgement_and_is_written_anew
     EXPECT_EQ(extend(*instance, before + 1000).outcome, RegistryOutcome::unreachable) << "U3";
     instance->store.fault = Fault::none;
     const std::uint64_t writes = coordinator_.writes;
+    EXPECT_EQ(row(*instance).ceiling, before + (fault == Fault::reply_lost ? 1000 : 0));
     const RegistryReply reply = extend(*instance, before + 2000);
     ASSERT_EQ(reply.outcome, RegistryOutcome::done);
     EXPECT_EQ(reply.ceiling, before + 2000);
     EXPECT_EQ(coordinator_.writes, writes + 1) << "read back is no acknowledgement";
+  }
+}
+
+TEST_F(FleetRegistryTest, a_node_whose_acquisition_was_not_heard_of_is_taken_again) {
+  const auto instance = start("one");
+  ASSERT_EQ(ask(*instance, request(*instance, RegistryAsk::list)).outcome, RegistryOutcome::done);
+  ASSERT_EQ(acquire(*start("other")).outcome, RegistryOutcome::done);
+  // The read is answered, the write's answer is lost.
+  instance->store.hold = true;
+  RegistryReply reply;
+  instance->registry.begin(request(*instance, RegistryAsk::acquire));
+  EXPECT_FALSE(instance->registry.poll(reply));
+  instance->store.fault = Fault::reply_lost;
+  instance->store.hold = false;
+  ASSERT_TRUE(instance->registry.poll(reply));
+  EXPECT_EQ(reply.outcome, RegistryOutcome::unreachable);
+  instance->store.fault = Fault::none;
+  std::uint32_t unheard = 0;
+  for (const auto &[node, row] : coordinator_.nodes) {
+    if (row.holder == instance->incarnation) unheard = node;
+  }
+  ASSERT_NE(unheard, 0u);
+  ASSERT_EQ(acquire(*instance).outcome, RegistryOutcome::done);
+  EXPECT_EQ(instance->held.node, unheard);
+  EXPECT_EQ(instance->held.floor, kNow + 3000) << "what was read is a floor";
+}
+
+TEST_F(FleetRegistryTest, a_row_that_has_gone_back_is_lost_whatever_its_revision) {
+  for (const bool ceiling : {true, false}) {
+    const auto instance = start(ceiling ? "one" : "two");
+    ASSERT_EQ(acquire(*instance).outcome, RegistryOutcome::done);
+    FleetNode &row = coordinator_.nodes.at(instance->held.node);
+    row.revision += 5;
+    if (ceiling) row.ceiling -= 1;
+    if (!ceiling) row.epoch -= 1;
+    EXPECT_EQ(extend(*instance, kNow + 9000).outcome, RegistryOutcome::lost);
   }
 }
 
@@ -349,6 +393,15 @@ TEST_F(FleetRegistryTest, a_rotation_that_fails_keeps_the_old_node) {
   instance->store.fault = Fault::reply_lost;
   EXPECT_EQ(rotate(*instance).outcome, RegistryOutcome::unreachable);
   instance->store.fault = Fault::none;
+  EXPECT_EQ(extend(*instance, kNow + 9000).outcome, RegistryOutcome::done);
+}
+
+TEST_F(FleetRegistryTest, a_rotation_that_cant_be_recorded_keeps_the_old_node) {
+  const auto instance = start("one");
+  ASSERT_EQ(acquire(*instance).outcome, RegistryOutcome::done);
+  fs::create_directories(root_ / "one" / "record.new" / "in the way");
+  EXPECT_EQ(rotate(*instance).outcome, RegistryOutcome::failed);
+  fs::remove_all(root_ / "one" / "record.new");
   EXPECT_EQ(extend(*instance, kNow + 9000).outcome, RegistryOutcome::done);
 }
 
@@ -461,6 +514,20 @@ TEST_F(FleetRegistryTest, a_registry_that_went_back_in_time_is_refused_until_it_
   EXPECT_GE(one->held.floor, kNow + 70'000);
 }
 
+TEST_F(FleetRegistryTest, a_write_that_shows_that_the_registry_went_back_is_no_extension) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  const Coordinator snapshot = coordinator_;
+  const auto two = start("two");
+  ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
+  ASSERT_EQ(extend(*two, kNow + 4000).outcome, RegistryOutcome::done);
+  ASSERT_EQ(ask(*one, request(*one, RegistryAsk::list)).outcome, RegistryOutcome::done);
+  coordinator_ = snapshot;
+  // Its own row is as it was.
+  EXPECT_EQ(extend(*one, kNow + 5000).outcome, RegistryOutcome::lost) << "U7";
+  EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::refused);
+}
+
 TEST_F(FleetRegistryTest, a_raise_fences_every_holder) {
   const auto one = start("one");
   const auto two = start("two");
@@ -482,6 +549,7 @@ TEST_F(FleetRegistryTest, an_empty_registry_at_the_old_place_is_no_new_fleet) {
   set_clock(kNow + 1000);
   EXPECT_EQ(extend(*one, kNow + 9000).outcome, RegistryOutcome::lost);
   EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::refused);
+  EXPECT_FALSE(coordinator_.root.exists);
   ASSERT_EQ(ask(*one, request(*one, RegistryAsk::raise)).outcome, RegistryOutcome::done);
   ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
   EXPECT_GE(one->held.floor, kNow + 71'000);
