@@ -61,6 +61,30 @@ $coordinator->safe_psql('postgres', 'CREATE ROLE stranger LOGIN');
 is((sqlstate_of($coordinator, 'SELECT idgen_internal.fleet_read(0, 5)', extra_params => [ '-U', 'stranger' ]))[0],
     '42501', 'who is not let does not lease');
 
+unlike(slurp_file($_->logfile), qr/pencil/, 'no password is logged by ' . $_->name) for $one, $coordinator;
+
+# --- lanes, and a clock that can't be trusted -----------------------------------------
+
+my $wide = new_node('wide', "idgen.registry = '$registry'", 'idgen.lanes = 4', 'idgen.auto_drain = on');
+faulty($wide);
+$wide->start;
+$wide->safe_psql('postgres', 'CREATE EXTENSION idgen');
+is(instance($wide, 'node % 4 = 0 AND lanes = 4'), 't', 'lanes: an aligned block is held');
+is($coordinator->safe_psql('postgres', "SELECT count(*), count(DISTINCT ceiling) FROM idgen_internal.node WHERE name = 'wide' AND state = 'h'"),
+    '4|1', 'all of it, up to one ceiling');
+is((run_collector($wide, '--clients', 4, '--ids', 200_000))[0], 0, 'and issued from in order, without a repeat');
+is($wide->safe_psql('postgres', 'SELECT count(DISTINCT snowflake_node(id)) FROM snowflake_batch(100000) AS id'), '4', 'with all its nodes');
+is($wide->safe_psql('postgres', "SELECT count(*), bool_and(lanes = 4) FROM snowflake_fleet WHERE holder = 'wide'"), '4|t', 'the view shows them');
+set_clock($wide, -3600);
+wait_for_state($wide, 'drained');
+($state, my $why) = sqlstate_of($wide, 'SELECT snowflake_nextval()');
+is($state, 'IDG05', 'auto_drain: with a clock that went back far it is drained');
+like($why, qr/idgen\.auto_drain is on, and the system's clock can't be trusted: its state is rollback/, 'and says why');
+$coordinator->poll_query_until('postgres', "SELECT count(*) = 0 FROM idgen_internal.node WHERE name = 'wide' AND state = 'h'") or die;
+set_clock($wide, 0);
+is(instance($wide, 'lanes'), 4, 'with the clock right again it goes on by itself');
+$wide->stop;
+
 # --- rotation -----------------------------------------------------------------------
 
 my $load = start_collector($one, '--clients', 4, '--ids', 100_000_000);
