@@ -63,7 +63,7 @@ all install clean:
 	@echo 'or set PG_CONFIG to the pg_config of your server.' >&2; exit 1
 endif
 
-.PHONY: demo demo-stop test lint bench sim soak
+.PHONY: demo demo-stop test lint bench sim model soak
 demo:
 	@$(ROOT)scripts/demo
 demo-stop:
@@ -76,6 +76,9 @@ bench:
 SEEDS ?= 100000
 sim:
 	@$(ROOT)scripts/sim $(SEEDS)
+# The registry's protocol, every history of it.
+model:
+	@$(ROOT)scripts/model
 soak:
 	@$(ROOT)scripts/soak
 lint:

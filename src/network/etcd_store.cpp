@@ -156,7 +156,7 @@ bool EtcdStore::poll(StoreResult &result) {
   }
   if (!step_.finished) return false;
   const bool extended = step_.task == Task::write && step_.write.state == NodeState::held &&
-                        step_.result.outcome == StoreOutcome::done && !step_.granted;
+                        step_.result.outcome == StoreOutcome::done;
   result = std::move(step_.result);
   step_ = Step{};
   if (extended) keep_alive();
@@ -263,6 +263,14 @@ void EtcdStore::on_done(const EtcdAnswer &answer) {
   step_.raised += step_.raising;
   if (step_.task == Task::raise && !step_.raises_root) {
     proceed();
+    return;
+  }
+  FleetRoot root;
+  if (step_.task == Task::write &&
+      (!parse_root(step_.write.root.value, answer.cluster, root) || root.moved)) {
+    // All that was compared is there as it had been, but in a cluster that was
+    // restored from a snapshot: what came after that is lost.
+    finish(StoreOutcome::unknown, "etcd is another cluster than it was");
     return;
   }
   for (FleetNode &node : step_.after) {
@@ -397,7 +405,6 @@ void EtcdStore::on_grant(const EtcdAnswer &answer) {
   liveness_.asked_s = whole_seconds(step_.write.alive_ms);
   liveness_.ttl_ns = ttl_s * kSecond;
   liveness_.renewed_at = answer.asked_at;
-  step_.granted = true;
   proceed();
 }
 

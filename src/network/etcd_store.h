@@ -85,7 +85,6 @@ class EtcdStore final : public FleetStore {
     std::size_t raising = 0;       // and in flight
     bool raises_root = false;      // as the transaction in flight does
     bool probed = false;
-    bool granted = false;
     bool lease_was_gone = false;
     bool finished = false;
     StoreResult result;
