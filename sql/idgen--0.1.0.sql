@@ -302,7 +302,7 @@ CREATE TABLE idgen_internal.fleet (
     timeline integer NOT NULL
 );
 COMMENT ON TABLE idgen_internal.fleet IS 'what goes for all nodes of the fleet that this database coordinates; empty if it coordinates none';
-COMMENT ON COLUMN idgen_internal.fleet.generation IS 'grows whenever all ceilings are raised';
+COMMENT ON COLUMN idgen_internal.fleet.generation IS 'grows whenever all ceilings are raised. Compared together with the base: after a second loss the same number may come again';
 COMMENT ON COLUMN idgen_internal.fleet.base IS 'no ceiling counts as lower than this tick';
 COMMENT ON COLUMN idgen_internal.fleet.system IS 'system identifier of the cluster that the generation was made on';
 COMMENT ON COLUMN idgen_internal.fleet.timeline IS 'timeline of the WAL that the generation was made on';
@@ -400,7 +400,7 @@ COMMENT ON FUNCTION idgen_internal.fleet_read(bigint, bigint) IS 'for instances 
 -- Compare and write: all of the nodes, or an error and none. SQLSTATE 40001:
 -- something is no longer what the caller had read; 55000: refused.
 CREATE FUNCTION idgen_internal.fleet_write(
-    generation bigint, nodes bigint[], revisions bigint[], epochs bigint[], take boolean,
+    generation bigint, base bigint, nodes bigint[], revisions bigint[], epochs bigint[], take boolean,
     state "char", holder uuid, ceiling bigint, ceiling_us bigint, log2_lanes integer,
     system bigint, name text, alive_ms bigint, recorded_us bigint, skew_us bigint, window_us bigint)
     RETURNS json
@@ -416,7 +416,7 @@ BEGIN
     -- Writers pass each other; a raise waits for all of them, and they for it.
     PERFORM pg_advisory_xact_lock_shared(x'6964676e'::integer, 0);
     PERFORM FROM idgen_internal.fleet AS f, pg_control_system() AS c
-        WHERE f.generation = fleet_write.generation
+        WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base
             AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline();
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the fleet is of another generation' USING ERRCODE = 'serialization_failure';
@@ -458,7 +458,7 @@ BEGIN
     RETURN json_build_object('revision', (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint);
 END
 $$;
-COMMENT ON FUNCTION idgen_internal.fleet_write(bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint)
+COMMENT ON FUNCTION idgen_internal.fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint)
     IS 'for instances that lease from here: takes, extends or releases nodes, all of them or none';
 
 CREATE FUNCTION idgen_internal.fleet_create(id uuid, layout text, epoch text, generation bigint, base bigint)
@@ -477,7 +477,7 @@ $$;
 COMMENT ON FUNCTION idgen_internal.fleet_create(uuid, text, text, bigint, bigint) IS 'for instances that lease from here: makes the fleet; false if there is one';
 
 CREATE FUNCTION idgen_internal.fleet_raise(
-    old_generation bigint, generation bigint, base bigint, nodes bigint[], revisions bigint[],
+    old_generation bigint, old_base bigint, generation bigint, base bigint, nodes bigint[], revisions bigint[],
     ceilings bigint[]) RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -492,7 +492,8 @@ BEGIN
         system = c.system_identifier,
         timeline = idgen_internal.timeline()
     FROM pg_control_system() AS c
-    WHERE f.generation = old_generation AND fleet_raise.generation > f.generation
+    WHERE f.generation = old_generation AND f.base = old_base
+        AND fleet_raise.generation > f.generation
         AND fleet_raise.base >= f.base;
     IF NOT FOUND THEN
         RETURN false;
@@ -507,14 +508,14 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION idgen_internal.fleet_raise(bigint, bigint, bigint, bigint[], bigint[], bigint[])
+COMMENT ON FUNCTION idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])
     IS 'for instances that lease from here: raises all ceilings, to at least base; false if somebody else did';
 
 REVOKE ALL ON FUNCTION idgen_internal.timeline(), idgen_internal.fleet_check(),
     idgen_internal.fleet_read(bigint, bigint),
-    idgen_internal.fleet_write(bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint),
+    idgen_internal.fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint),
     idgen_internal.fleet_create(uuid, text, text, bigint, bigint),
-    idgen_internal.fleet_raise(bigint, bigint, bigint, bigint[], bigint[], bigint[]) FROM PUBLIC;
+    idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[]) FROM PUBLIC;
 
 CREATE FUNCTION snowflake_allow_leasing(role regrole, allowed boolean DEFAULT true) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -523,9 +524,9 @@ DECLARE
 BEGIN
     FOREACH fn IN ARRAY ARRAY[
         'fleet_read(bigint, bigint)',
-        'fleet_write(bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint)',
+        'fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint)',
         'fleet_create(uuid, text, text, bigint, bigint)',
-        'fleet_raise(bigint, bigint, bigint, bigint[], bigint[], bigint[])']
+        'fleet_raise(bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])']
     LOOP
         EXECUTE format(CASE WHEN allowed THEN 'GRANT EXECUTE ON FUNCTION idgen_internal.%s TO %s'
             ELSE 'REVOKE EXECUTE ON FUNCTION idgen_internal.%s FROM %s' END, fn, role);

@@ -151,6 +151,7 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
   } else if (resuming_) {
     request.ask = RegistryAsk::resume;
     request.node = grant_.node;
+    request.node_epoch = node_epoch_;
     request.ceiling = grant_.ceiling;
   } else if (!looked_ && !has_held_) {
     request.ask = RegistryAsk::look;
@@ -374,6 +375,7 @@ void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSampl
                                        : ClockEventKind::holding));
     }
   }
+  node_epoch_ = answer.node_epoch;
   const GrantState was = grant_.state;
   const bool closed = was == GrantState::breaker || was == GrantState::drained;
   grant_ = fresh;

@@ -162,6 +162,8 @@ class Keeper {
   const Clock &clock() const noexcept { return clock_; }
   const Lease &lease() const noexcept { return lease_; }
   const Grant &grant() const noexcept { return grant_; }
+  // How often the grant's node has been taken, in a fleet.
+  std::uint64_t node_epoch() const noexcept { return node_epoch_; }
   ClockTrouble trouble() const noexcept { return trouble_; }
   bool pinned_elsewhere(const KeeperPolicy &policy) const noexcept {
     return policy.shard >= 0 &&
@@ -214,7 +216,8 @@ class Keeper {
   Incarnation incarnation_;
   Clock clock_;
   Lease lease_;
-  Grant grant_;  // as backends read it
+  Grant grant_;                   // as backends read it
+  std::uint64_t node_epoch_ = 0;  // of its node
   std::int64_t published_offset_ = 0;
   std::uint64_t highest_ = 0;  // ceiling ever held since the last rotation
   ClockEvidence evidence_;

@@ -45,6 +45,7 @@ struct RegistryRequest {
                                    // fleet, so that it may go on by its own record alone
   bool retired = true;             // retire: never again, or again
   std::uint32_t node = 0;          // resume, extend, release, retire: the node
+  std::uint64_t node_epoch = 0;    // resume: as acquire answered it
   std::uint64_t issuing_tick = 0;  // acquire: the floor is not below this
   std::uint64_t latest = UINT64_MAX;  // acquire, fresh: a floor above this is of no use
   std::uint64_t ticks = 0;            // acquire: how far above the floor the ceiling should lie
@@ -75,8 +76,9 @@ struct RegistryAnswer {
   RegistryOutcome outcome = RegistryOutcome::failed;
   std::uint32_t node = 0;
   std::uint8_t log2_lanes = 0;
-  std::uint64_t floor = 0;    // acquire: no ID below this tick may be issued
-  std::uint64_t ceiling = 0;  // durable: IDs below this tick may be issued
+  std::uint64_t node_epoch = 0;  // acquire, of a fleet: how often the node has been taken
+  std::uint64_t floor = 0;       // acquire: no ID below this tick may be issued
+  std::uint64_t ceiling = 0;     // durable: IDs below this tick may be issued
   // acquire: how far the floor lies above all that this instance had reached or was
   // promised itself, ticks. No clock of ours explains that, and none is to blame.
   std::uint64_t raised = 0;

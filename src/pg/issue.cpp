@@ -47,8 +47,11 @@ struct WorkerReport {
 WorkerReport read_worker_report() {
   LWLockAcquire(info_lock, LW_SHARED);
   const Clock &clock = shared->keeper.clock();
-  const WorkerReport report = {pstrdup(shared->info.error), pstrdup(shared->info.recorded_layout),
-                               shared->info.trouble, clock.state(), clock.skew(),
+  const WorkerReport report = {pstrdup(shared->info.error),
+                               pstrdup(shared->info.recorded_layout),
+                               shared->info.trouble,
+                               clock.state(),
+                               clock.skew(),
                                shared->keeper.drained_by_operator()};
   LWLockRelease(info_lock);
   return report;

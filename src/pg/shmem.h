@@ -120,7 +120,6 @@ struct WorkerInfo {
   std::int64_t error_at_us = 0;    // Unix time; 0: none yet
   char error[512] = {};            // the last request's failure; empty after a success
   char registry[192] = {};         // what it asks, without credentials
-  std::uint64_t node_epoch = 0;    // of a fleet's node: how often it has been taken
   char recorded_layout[192] = {};  // in GrantState::mismatch: what the record says
 };
 

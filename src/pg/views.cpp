@@ -141,6 +141,7 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
 
   LWLockAcquire(info_lock, LW_SHARED);
   const bool draining = grant.state == GrantState::drained && shared->keeper.releasing();
+  const std::uint64_t node_epoch = shared->keeper.node_epoch();
   LWLockRelease(info_lock);
 
   Row<20> row;
@@ -157,7 +158,7 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
     if (registry_is_local())
       row.null();
     else
-      row.number(info.node_epoch);
+      row.number(node_epoch);
     row.time(issuing_us);
     row.tick(info.floor);
     row.time(ceiling_us);

@@ -229,7 +229,6 @@ void Worker::note_reply() {
   if (reply_.ask != RegistryAsk::acquire) return;
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   shared->info.floor = reply_.floor;
-  shared->info.node_epoch = reply_.node_epoch;
   LWLockRelease(info_lock);
   ereport(LOG,
           (errmsg("idgen: holds node %u, IDs from %s on", reply_.node,

@@ -223,15 +223,19 @@ FleetRegistry::Next FleetRegistry::on_written() {
 // --- holding it ----------------------------------------------------------------
 
 // A worker goes on after another of the same incarnation. What the rows say is
-// only compared: the ceiling that is published stays the one that was.
+// only compared: the ceiling that is published stays the one that was. Taken again,
+// or raised, since then: others may have issued in between, below what would be
+// extended now.
 FleetRegistry::Next FleetRegistry::resume() {
   held_ = rows_of(request_.node, request_.log2_lanes);
   const bool ours = std::all_of(held_.begin(), held_.end(), [this](const FleetNode &row) {
     return row.state == NodeState::held && row.holder == request_.incarnation &&
-           row.ceiling >= request_.ceiling;
+           row.epoch == request_.node_epoch && row.ceiling >= request_.ceiling;
   });
   root_ = view_.root;
-  if (!ours || !root_.exists || root_.moved || went_back()) {
+  const bool same_fleet = root_.exists && !root_.moved && root_.id == record_.fleet &&
+                          root_.generation == record_.generation;
+  if (!ours || !same_fleet || went_back()) {
     held_.clear();
     return answer(RegistryOutcome::lost,
                   "the registry doesn't name this incarnation any more as "
@@ -242,7 +246,6 @@ FleetRegistry::Next FleetRegistry::resume() {
   reply_.node = request_.node;
   reply_.log2_lanes = request_.log2_lanes;
   reply_.ceiling = request_.ceiling;
-  reply_.node_epoch = held_.front().epoch;
   return answer(RegistryOutcome::done, "");
 }
 

@@ -76,8 +76,9 @@ FleetRegistry::Next FleetRegistry::create_root() {
 }
 
 // Above everything that can have been acknowledged: no ceiling further ahead than
-// the clock + skew + window is accepted; those that were there already, further
-// ahead, are raised by as much themselves.
+// the clock + skew + liveness is accepted; and each is raised by as much itself, for
+// those that were further ahead already, and for a clock that is behind the one it
+// replaces.
 FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
   FleetRaise raise;
   raise.root = view_.root;
@@ -94,10 +95,10 @@ FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
       static_cast<std::uint64_t>(std::max<std::int64_t>(view_.clock_us, 0) / 1000);
   raise.generation = std::max({raise.root.generation + 1, seen_generation_ + 1, clock_ms});
   for (const FleetNode &row : view_.nodes) {
-    if (row.ceiling <= raise.base) continue;
+    const std::uint64_t lifted = row.ceiling + issue_.ticks_covering(allowed);
+    if (lifted <= raise.base) continue;
     raise.above.push_back(row);
-    raise.above.back().ceiling =
-        std::min(row.ceiling + issue_.ticks_covering(allowed), issue_.max_ceiling());
+    raise.above.back().ceiling = std::min(lifted, issue_.max_ceiling());
   }
   step_ = Step::raising;
   written_.root = raise.root;

@@ -105,8 +105,8 @@ struct FleetRaise {
   FleetRoot root;
   std::uint64_t base = 0;        // not lower than root.base
   std::uint64_t generation = 0;  // greater than root.generation
-  // Rows with ceilings above `base`: as read, but for `ceiling`, which is what
-  // each is raised to.
+  // Rows that are raised further than to `base`: as read, but for `ceiling`, which
+  // is what each is raised to.
   std::vector<FleetNode> above;
 };
 

@@ -23,7 +23,6 @@ struct FleetView;
 
 struct RegistryReply : RegistryAnswer {
   std::string message;  // failed, refused: the reason. done: what's worth logging, or empty
-  std::uint64_t node_epoch = 0;  // acquire, of a fleet: how often the node has been taken
   std::string recorded_layout;   // layout_mismatch: the record's layout and epoch, as text
 };
 

@@ -86,7 +86,7 @@ is( $standby->safe_psql('postgres',
         "SELECT count(*) FROM idgen_internal.node, idgen_internal.fleet WHERE state = 'h' AND ceiling < base AND extended > clock_timestamp() - interval '1 s'"),
     '0', 'nobody extends below the raise');
 like(
-    (sqlstate_of($standby, "SELECT idgen_internal.fleet_write($before, '{5}', '{0}', '{0}', true, 'h',
+    (sqlstate_of($standby, "SELECT idgen_internal.fleet_write($before, 0, '{5}', '{0}', '{0}', true, 'h',
         gen_random_uuid(), 5, 5, 0, 0, '', 0, 0, 0, 0)"))[0],
     qr/40001/, 'nor takes a node by what was known before it');
 

@@ -169,7 +169,7 @@ sub id_node { return (split / /, held_by($_[0]))[0] }
 
 # One becomes the primary by what $how does; what it held it still holds.
 sub becomes_primary {
-    my ($what, $new, $old, $how) = @_;
+    my ($what, $new, $how) = @_;
     my $held = held_by($new);
     unlink "$files/probe";
     my $probe = in_background(sub { first_insert($new, "$files/probe") });
@@ -204,22 +204,26 @@ $patroni->sql(0, 'CREATE EXTENSION idgen');
 $patroni->sql(0, 'CREATE TABLE item (id snowflakeid PRIMARY KEY DEFAULT snowflake_nextval(), body text)');
 my @writing = map { my $number = $_; in_background(sub { write_rows($number) }) } 1 .. $writers;
 reaches(0);
+my $held = held_by(0);
 $patroni->start(1);
 $patroni->wait_for_standby(1, 0);
 distinct_nodes('a standby made under load');
+is(held_by(0), $held, 'which leaves the primary what it holds');
 
 for my $round (1 .. $rounds) {
-    becomes_primary('switchover', 1, 0, sub {
+    becomes_primary('switchover', 1, sub {
         my ($done, $answer) = $patroni->switchover(0, 1);
         ok($done, 'a planned switchover') or diag($answer);
     });
     $patroni->wait_for_standby(0, 1);
     distinct_nodes('switchover');
 
-    becomes_primary('fail-over', 0, 1, sub { $patroni->kill(1) });
+    becomes_primary('fail-over', 0, sub { $patroni->kill(1) });
+    $held = held_by(0);
     $patroni->start(1);
     $patroni->wait_for_standby(1, 0);
     distinct_nodes('the killed primary is back');
+    is(held_by(0), $held, 'which leaves the new primary what it holds');
     reaches(0);
 }
 

@@ -106,6 +106,12 @@ class FleetRegistryTest : public testing::Test {
     wanted.ceiling = ceiling;
     return ask(instance, wanted);
   }
+  RegistryRequest resume(const Instance &instance) const {
+    RegistryRequest wanted = request(instance, RegistryAsk::resume);
+    wanted.ceiling = instance.held.ceiling;
+    wanted.node_epoch = instance.held.node_epoch;
+    return wanted;
+  }
   RegistryReply release(Instance &instance) {
     return ask(instance, request(instance, RegistryAsk::release));
   }
@@ -433,8 +439,7 @@ TEST_F(FleetRegistryTest, a_worker_that_goes_on_publishes_nothing_that_it_read) 
   auto next = start("one");
   next->incarnation = instance->incarnation;
   next->held = instance->held;
-  RegistryRequest resumed = request(*next, RegistryAsk::resume);
-  resumed.ceiling = instance->held.ceiling;
+  RegistryRequest resumed = resume(*next);
   const RegistryReply reply = ask(*next, resumed);
   ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
   EXPECT_EQ(reply.ceiling, instance->held.ceiling);
@@ -444,8 +449,29 @@ TEST_F(FleetRegistryTest, a_worker_that_goes_on_publishes_nothing_that_it_read) 
   next = start("one");
   next->incarnation = instance->incarnation;
   next->held = instance->held;
-  resumed = request(*next, RegistryAsk::resume);
-  EXPECT_EQ(ask(*next, resumed).outcome, RegistryOutcome::lost);
+  EXPECT_EQ(ask(*next, resume(*next)).outcome, RegistryOutcome::lost);
+}
+
+TEST_F(FleetRegistryTest, a_worker_goes_on_with_nothing_that_was_raised_or_taken_again) {
+  for (const bool raised : {true, false}) {
+    const std::string name = raised ? "raised" : "taken again";
+    const auto instance = start(name);
+    ASSERT_EQ(acquire(*instance).outcome, RegistryOutcome::done);
+    if (raised) {
+      ASSERT_EQ(ask(*instance, request(*instance, RegistryAsk::raise)).outcome,
+                RegistryOutcome::done);
+    } else {
+      // Another had it in between; the reply that it is ours again was lost.
+      FleetNode &row = coordinator_.nodes.at(instance->held.node);
+      row.epoch += 2;
+      row.revision += 2;
+      row.ceiling += 50'000;
+    }
+    const auto next = start(name);
+    next->incarnation = instance->incarnation;
+    next->held = instance->held;
+    EXPECT_EQ(ask(*next, resume(*next)).outcome, RegistryOutcome::lost) << name;
+  }
 }
 
 TEST_F(FleetRegistryTest, after_a_fail_over_nobody_extends_before_all_ceilings_were_raised) {
@@ -476,6 +502,22 @@ TEST_F(FleetRegistryTest, a_raise_lifts_rows_that_were_further_ahead_already) {
   const auto two = start("two");
   ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
   EXPECT_EQ(coordinator_.nodes.at(one->held.node).ceiling, kNow + 570'000);
+}
+
+TEST_F(FleetRegistryTest, a_raise_by_a_clock_that_is_behind_lifts_each_row) {
+  const auto one = start("one");
+  RegistryRequest ahead = request(*one, RegistryAsk::acquire);
+  ahead.issuing_tick = kNow + 60'000;
+  one->held = ask(*one, ahead);
+  ASSERT_EQ(one->held.outcome, RegistryOutcome::done) << one->held.message;
+  const Coordinator behind = coordinator_;
+  ASSERT_EQ(extend(*one, kNow + 65'000).outcome, RegistryOutcome::done);
+  coordinator_ = behind;  // that commit is lost
+  coordinator_.root.moved = true;
+  set_clock(kNow - 8000);
+  const auto two = start("two");
+  ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
+  EXPECT_GT(row(*one).ceiling, kNow + 65'000);
 }
 
 TEST_F(FleetRegistryTest, a_dump_restored_elsewhere_waits_for_an_operator) {
