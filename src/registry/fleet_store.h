@@ -100,7 +100,8 @@ struct FleetWrite {
 
 // Sets base and generation of a root, if it is still this one (for a root that
 // has `moved`: to the coordinator as it is), and the ceilings of single rows, if
-// they are still these. All of it, or nothing.
+// they are still these. The root only together with the last row; a raise that
+// fails half-way leaves nothing but rows that are higher than need be.
 struct FleetRaise {
   FleetRoot root;
   std::uint64_t base = 0;        // not lower than root.base
