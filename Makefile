@@ -44,11 +44,14 @@ EXTRA_CLEAN = $(SRCS:.cpp=.d) $(NETWORK_OBJS) idgen_network.so build
 ifneq ($(PGXS),)
 include $(PGXS)
 
+# Builds with injection points are for tests of single instances.
+ifndef IDGEN_INJECTION
 all: idgen_network$(DLSUFFIX)
+install: install-network
+endif
 idgen_network$(DLSUFFIX): $(NETWORK_OBJS)
 	$(CXX) $(CXXFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(LDFLAGS) -lpq -lcurl -lz -lstdc++
 
-install: install-network
 .PHONY: install-network
 install-network: idgen_network$(DLSUFFIX) installdirs
 	$(INSTALL_SHLIB) $< '$(DESTDIR)$(pkglibdir)/'
