@@ -22,8 +22,8 @@ namespace idgen {
 struct FleetView;
 
 struct RegistryReply : RegistryAnswer {
-  std::string message;  // failed, refused: the reason. done: what's worth logging, or empty
-  std::string recorded_layout;   // layout_mismatch: the record's layout and epoch, as text
+  std::string message;          // failed, refused: the reason. done: what's worth logging, or empty
+  std::string recorded_layout;  // layout_mismatch: the record's layout and epoch, as text
 };
 
 // What to wait for until poll() is worth calling.
