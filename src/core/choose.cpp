@@ -31,7 +31,10 @@ struct Rank {
   enum Kind : std::uint8_t { mine, passed, ahead, useless };
   Kind kind = useless;
   std::uint64_t cost = 0;
-  friend auto operator<=>(const Rank &, const Rank &) noexcept = default;
+  friend bool operator==(const Rank &, const Rank &) noexcept = default;
+  bool better_than(const Rank &other) const noexcept {
+    return kind != other.kind ? kind < other.kind : cost < other.cost;
+  }
 };
 
 struct Block {
@@ -96,7 +99,7 @@ Choice choose(std::span<const NodeOffer> nodes, const ChooseRules &rules,
       choice.why = Choice::Why::ahead;
       choice.ceiling = block.ceiling;
     }
-    if (block.rank < best) {
+    if (block.rank.better_than(best)) {
       best = block.rank;
       equals = 0;
     }

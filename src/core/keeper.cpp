@@ -208,6 +208,20 @@ void Keeper::judge_clock(Turn &turn, const ClockSample &sample,
   }
 }
 
+// Without a node nothing is issued, so time need not go on from where a clock, or a
+// node that wasn't to be had, has carried it: only from above all that was promised.
+void Keeper::rest(Turn &turn, const ClockSample &sample) noexcept {
+  if (grant_.state == GrantState::active || lease_.held() || waiting() || !has_held_) return;
+  const ClockState before = clock_.state();
+  if (before != ClockState::holding && before != ClockState::rollback) return;
+  const auto promised = static_cast<std::int64_t>(highest_) * layout_.tick_ns;
+  if (sample.monotonic + clock_.offset() <= std::max(promised, sample.wall)) return;
+  clock_.follow(sample, promised);
+  if (clock_.state() == ClockState::synchronized) {
+    turn.events.add(clock_.event(ClockEventKind::synchronized));
+  }
+}
+
 void Keeper::note_judgement(const ClockSample &sample) noexcept {
   judged_ = true;
   evidence_ = {true, true, sample.monotonic + sample.suspended, sample.monotonic + clock_.offset(),
@@ -217,6 +231,7 @@ void Keeper::note_judgement(const ClockSample &sample) noexcept {
 Turn Keeper::turn(const ClockSample &sample, const KeeperPolicy &policy) noexcept {
   Turn turn;
   judge_clock(turn, sample, policy);
+  rest(turn, sample);
   note_kernel(turn, sample);
   if (breaker(turn, sample, policy)) {
     // A clock that the record contradicts is to show, and to be accepted, now.
@@ -235,6 +250,7 @@ Turn Keeper::turn(const ClockSample &sample, const KeeperPolicy &policy) noexcep
   }
   move_if_due(sample, policy);
   fence_if_cut_off(turn, sample);
+  rest(turn, sample);
   if (!ask_release(turn, sample, policy) && !waiting()) {
     const Lease::Step step =
         lease_.next(sample.monotonic, issuing_tick(sample.monotonic), policy.lease());
@@ -288,6 +304,7 @@ Turn Keeper::answer(const RegistryAnswer &answer, const ClockSample &sample,
     // If that failed, its liveness will end by itself.
     end_other();
     to_release_.due = false;
+    if (answer.outcome == RegistryOutcome::lost) lose(turn);
     return turn;
   }
   if (answer.ask == RegistryAsk::resume && !cut_off_) {

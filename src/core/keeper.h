@@ -195,6 +195,7 @@ class Keeper {
   void note_kernel(Turn &turn, const ClockSample &sample) noexcept;
   void judge_clock(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) noexcept;
   ClockPolicy clock_policy(const ClockSample &sample, const KeeperPolicy &policy) const noexcept;
+  void rest(Turn &turn, const ClockSample &sample) noexcept;
   void note_judgement(const ClockSample &sample) noexcept;
   void move_if_due(const ClockSample &sample, const KeeperPolicy &policy) noexcept;
   void ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,

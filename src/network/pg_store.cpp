@@ -180,7 +180,7 @@ void PgStore::raise(const FleetRaise &raise, std::int64_t timeout) {
         timeout);
 }
 
-bool PgStore::finish(StoreResult &result, StoreOutcome outcome, std::string message) {
+bool PgStore::finish(StoreResult &result, StoreOutcome outcome, const std::string &message) {
   result.outcome = outcome;
   result.message = one_line(message);
   task_ = Task::none;
@@ -196,7 +196,7 @@ bool PgStore::poll(StoreResult &result) {
     result = StoreResult{};
     judge(result);
     if (result.outcome == StoreOutcome::unknown) disconnect();
-    return finish(result, result.outcome, std::move(result.message));
+    return finish(result, result.outcome, std::string(result.message));
   }
   if (monotonic_now() < until_ && (link_ != Link::closed || hosts_left()) &&
       !(sent_ && link_ == Link::closed)) {
@@ -210,7 +210,7 @@ bool PgStore::poll(StoreResult &result) {
     give_up_host(why);
   }
   result = StoreResult{};
-  return finish(result, StoreOutcome::unknown, std::move(why));
+  return finish(result, StoreOutcome::unknown, why);
 }
 
 Wait PgStore::waits_for() const noexcept {

@@ -55,7 +55,7 @@ class PgStore final : public FleetStore {
   using Result = std::unique_ptr<PGresult, Clear>;
 
   void begin(Task task, std::string sql, std::vector<std::string> values, std::int64_t timeout);
-  bool finish(StoreResult &result, StoreOutcome outcome, std::string message);
+  bool finish(StoreResult &result, StoreOutcome outcome, const std::string &message);
 
   // Each goes one step on; false when nothing more can be done for now.
   bool go_on();

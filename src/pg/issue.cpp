@@ -42,6 +42,7 @@ struct WorkerReport {
   ClockState clock_state;
   std::int64_t clock_skew;
   bool drained_by_operator;
+  bool cut_off;
 };
 
 WorkerReport read_worker_report() {
@@ -52,7 +53,8 @@ WorkerReport read_worker_report() {
                                shared->info.trouble,
                                clock.state(),
                                clock.skew(),
-                               shared->keeper.drained_by_operator()};
+                               shared->keeper.drained_by_operator(),
+                               shared->keeper.cut_off()};
   LWLockRelease(info_lock);
   return report;
 }
@@ -122,8 +124,11 @@ const char *hint_for(ClockTrouble trouble) {
       ereport(ERROR,
               (errcode(IDGEN_ERRCODE_NO_NODE), errmsg("this instance holds no node"),
                detail_of_error(report),
-               errhint("The view snowflake_instance shows its state; idgen.region and idgen.shard "
-                       "choose the node.")));
+               report.cut_off
+                   ? errhint("Issuing goes on by itself when the fleet's registry answers again; a "
+                             "longer idgen.window rides out more.")
+                   : errhint("The view snowflake_instance shows its state; idgen.region and "
+                             "idgen.shard choose the node.")));
   }
   pg_unreachable();
 }

@@ -53,7 +53,7 @@ std::string instance_name() {
 // destructor. Null, and the reason in `error`, if the library can't be loaded.
 OpenStore *load_network_library(char *error, std::size_t size) {
   OpenStore *volatile open = nullptr;
-  const MemoryContext context = CurrentMemoryContext;
+  MemoryContext context = CurrentMemoryContext;
   PG_TRY();
   {
     open = reinterpret_cast<OpenStore *>(

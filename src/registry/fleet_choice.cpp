@@ -190,6 +190,10 @@ FleetRegistry::Next FleetRegistry::take(const Choice &choice, std::uint32_t rang
   if (first.node != record_.node || !record_found_) {
     reply_.message = "took " + node_text(first.node, request_.log2_lanes);
     if (first.state == NodeState::held) reply_.message += " after \"" + first.name + "\"";
+    if (record_copied_) {
+      reply_.message = "this data directory is a copy of one that holds node " +
+                       std::to_string(record_.node) + "; " + reply_.message;
+    }
   }
   write.root = view_.root;
   write.take = true;

@@ -233,8 +233,9 @@ FleetRegistry::Next FleetRegistry::resume() {
            row.epoch == request_.node_epoch && row.ceiling >= request_.ceiling;
   });
   root_ = view_.root;
-  const bool same_fleet = root_.exists && !root_.moved && root_.id == record_.fleet &&
-                          root_.generation == record_.generation;
+  const bool same_fleet = root_.exists && !root_.moved &&
+                          record_.incarnation == request_.incarnation &&
+                          record_.fleet == root_.id && record_.generation == root_.generation;
   if (!ours || !same_fleet || went_back()) {
     held_.clear();
     return answer(RegistryOutcome::lost,
@@ -397,6 +398,8 @@ FleetRegistry::Next FleetRegistry::keep_record() {
   next.window = extends && record_.ceiling > request_.ceiling
                     ? std::max(record_.window, request_.window)
                     : request_.window;
+  // A lead that the fleet's ceilings have made is no rollback after a restart, either.
+  if (!extends) next.window += static_cast<std::int64_t>(reply_.raised) * issue_.tick_ns;
   next.layout = to_text(layout_).view();
   next.epoch = epoch_to_text(layout_.epoch_us).view();
   next.registry = store_.describe();

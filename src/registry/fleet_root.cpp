@@ -88,14 +88,16 @@ FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
     raise.root.epoch = epoch_to_text(layout_.epoch_us).view();
   }
   const std::int64_t allowed = request_.skew + request_.alive;
-  raise.base = std::max({raise.root.base, coordinator_tick(allowed), at_least});
+  // Above an earlier raise, too: what was taken after that may have been lost.
+  const std::uint64_t more = issue_.ticks_covering(allowed);
+  raise.base = std::max({raise.root.base + more, coordinator_tick(allowed), at_least});
   if (request_.ask == RegistryAsk::raise) raise.base = std::max(raise.base, record_.ceiling);
   raise.base = std::min(raise.base, issue_.max_ceiling());
   const auto clock_ms =
       static_cast<std::uint64_t>(std::max<std::int64_t>(view_.clock_us, 0) / 1000);
   raise.generation = std::max({raise.root.generation + 1, seen_generation_ + 1, clock_ms});
   for (const FleetNode &row : view_.nodes) {
-    const std::uint64_t lifted = row.ceiling + issue_.ticks_covering(allowed);
+    const std::uint64_t lifted = row.ceiling + more;
     if (lifted <= raise.base) continue;
     raise.above.push_back(row);
     raise.above.back().ceiling = std::min(lifted, issue_.max_ceiling());

@@ -19,6 +19,14 @@ my $registry = registry_of($coordinator, 'leaser');
 sub held_by { return instance($_[0], "concat_ws(' ', node, node_epoch, incarnation)") }
 sub id_node { return instance($_[0], 'node') }
 
+# The same, once its window isn't short any more, as it is soon after a start: so that
+# a stall of the coordinator doesn't count as a loss.
+sub settled {
+    my ($node) = @_;
+    $node->poll_query_until('postgres', "SELECT window_left > interval '0.25 s' FROM snowflake_instance") or die 'no window';
+    return held_by($node);
+}
+
 # A load that goes on until stop_collector; its calls are saved.
 sub start_load {
     my ($node, @options) = @_;
@@ -87,7 +95,7 @@ $primary->init(allows_streaming => 1, extra => ['--data-checksums']);
 configure($primary, "idgen.registry = '$registry'", "wal_keep_size = '1GB'");
 $primary->start;
 $primary->safe_psql('postgres', 'CREATE EXTENSION idgen; CREATE TABLE item (id snowflakeid PRIMARY KEY DEFAULT snowflake_nextval())');
-my $of_primary = held_by($primary);
+my $of_primary = settled($primary);
 my $during = start_load($primary);
 my $standby = make_standby('standby', $primary);
 my ($named) = slurp_file(record_of($standby)) =~ /^node = (\d+)$/m;
@@ -95,7 +103,7 @@ is($named, id_node($primary), 'the record in the backup names the primary\'s nod
 $standby->start;
 $primary->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 't', 'the standby is in recovery');
-my $of_standby = held_by($standby);
+my $of_standby = settled($standby);
 isnt(id_node($standby), $named, 'and has another node');
 isnt((split / /, $of_standby)[2], (split / /, $of_primary)[2], 'and an incarnation of its own');
 is(held_by($primary), $of_primary, 'the primary keeps its node, its epoch and its incarnation');
@@ -154,8 +162,7 @@ distinct_while_alive('rewound', $primary, $standby);
 issue_together('rewound', $primary, $standby);
 
 # Then the new primary is killed under load, and fail-over goes the other way.
-$of_primary = held_by($primary);
-$of_standby = held_by($standby);
+$of_primary = settled($primary);
 @across = (start_load($primary), start_load($standby, '--tolerate-disconnect'));
 kill_family($standby);
 is((stop_collector(pop @across))[0], 0, 'what a killed primary had returned was in order');
@@ -175,8 +182,8 @@ is((stop_collector(pop @across))[0], 0, 'no error on its clients across all that
 distinct_while_alive('all three', $primary, $standby, $third);
 is($standby->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 't', 'the one that was killed is a standby');
 issue_together('all three', $primary, $standby, $third);
-is($coordinator->safe_psql('postgres', "SELECT count(*) FROM snowflake_fleet WHERE alive AND state = 'held' AND incarnation = '" . (split / /, $of_primary)[2] . "'"),
-    1, 'no instance holds two nodes');
+is($coordinator->safe_psql('postgres', "SELECT count(*) - count(DISTINCT incarnation) FROM snowflake_fleet WHERE alive AND state = 'held'"),
+    0, 'no instance holds two nodes');
 
 # --- one that was stopped in order has its node back ------------------------------------------
 

@@ -209,6 +209,7 @@ TEST_F(FleetRegistryTest, a_copy_takes_another_node_and_starts_above_the_copied_
   ASSERT_EQ(reply.outcome, RegistryOutcome::done);
   EXPECT_NE(reply.node, origin->held.node);
   EXPECT_EQ(reply.floor, kNow + 3000) << "order: its own record names that ceiling";
+  EXPECT_EQ(reply.message.find("this data directory is a copy of one that holds node "), 0u);
   OwnRecord record;
   bool copied = true;
   std::string why;
@@ -518,6 +519,34 @@ TEST_F(FleetRegistryTest, a_raise_by_a_clock_that_is_behind_lifts_each_row) {
   const auto two = start("two");
   ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
   EXPECT_GT(row(*one).ceiling, kNow + 65'000);
+}
+
+TEST_F(FleetRegistryTest, a_second_raise_is_above_what_was_taken_after_the_first) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  coordinator_.root.moved = true;
+  ASSERT_EQ(extend(*one, kNow + 9000).outcome, RegistryOutcome::lost);
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  const Coordinator behind = coordinator_;
+  const auto two = start("two");
+  ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);  // above the base, and lost
+  coordinator_ = behind;
+  coordinator_.root.moved = true;
+  ASSERT_EQ(extend(*one, one->held.ceiling + 100).outcome, RegistryOutcome::lost);
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  EXPECT_GE(one->held.floor, two->held.ceiling);
+}
+
+TEST_F(FleetRegistryTest, a_lead_that_a_raise_has_made_is_known_to_the_next_start) {
+  auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  RegistryRequest raise = request(*one, RegistryAsk::raise);
+  raise.ceiling = kNow + 200'000;
+  ASSERT_EQ(ask(*one, raise).outcome, RegistryOutcome::done);
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  one = start("one");
+  const RegistryReply looked = ask(*one, request(*one, RegistryAsk::look));
+  EXPECT_GE(looked.evidence.window, 190 * kSecond);
 }
 
 TEST_F(FleetRegistryTest, a_dump_restored_elsewhere_waits_for_an_operator) {

@@ -912,6 +912,27 @@ TEST(KeeperInAFleet, a_floor_that_the_fleet_raised_is_no_rollback_of_this_clock)
   EXPECT_GE(rig.request.window, 300 * kSecond) << "so that the next start knows it, too";
 }
 
+TEST(KeeperInAFleet, without_a_node_time_rests_on_what_was_promised) {
+  Rig rig;
+  rig.start(7);
+  rig.wall -= kHour;
+  for (int i = 0; i < 100; ++i) {
+    if (rig.asked) rig.grant_as_asked();
+    rig.turn(10 * kMs);
+  }
+  const std::uint64_t promised = rig.grant.ceiling;
+  run_until_asked(rig, RegistryAsk::extend);
+  rig.answer_as(RegistryOutcome::lost);
+  // Nobody lets it have a node, for long.
+  for (int i = 0; i < 1000; ++i) {
+    rig.turn(kSecond);
+    if (rig.asked) rig.answer_as(RegistryOutcome::refused);
+  }
+  while (!rig.asked) rig.turn(10 * kMs);
+  EXPECT_GE(rig.request.issuing_tick, promised) << "U5, and order";
+  EXPECT_LE(rig.request.issuing_tick, promised + 5000) << "nothing was issued meanwhile";
+}
+
 TEST(KeeperInAFleet, lanes_travel_with_the_grant) {
   Rig rig;
   rig.policy.log2_lanes = 3;
