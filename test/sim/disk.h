@@ -5,12 +5,11 @@
 #define IDGEN_TEST_SIM_DISK_H
 
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <optional>
 #include <string>
 
-#include "random.h"
-#include "mutants.h"
+#include "history.h"
 #include "registry/own_record.h"
 
 namespace idgen::sim {
@@ -36,14 +35,15 @@ inline std::uint64_t ceiling_in(const OwnRecord &record, std::uint32_t node) {
 }
 
 struct Disk final : RecordStore {
-  Disk(Random &random, Mutant mutant, std::uint64_t directory)
-      : random_(random), mutant_(mutant), directory_(directory) {}
+  Disk(History &history, std::uint64_t directory)
+      : random_(history.random), mutant_(history.mutant), directory_(directory) {}
 
   Load load(OwnRecord &record, bool &copied, std::string & /*why*/) const override {
     if (fault == Fault::unreadable) return Load::unreadable;
     if (!cache) return Load::missing;
     record = *cache;
     if (mutant_ == Mutant::record_not_read) record.ceiling = 0;
+    if (mutant_ == Mutant::living_displaced) record.incarnation = holder_of(record.node);
     copied = record.directory.number != directory_ && mutant_ != Mutant::copy_unseen;
     return Load::loaded;
   }
@@ -53,6 +53,7 @@ struct Disk final : RecordStore {
     record.directory = {directory_, 0};
     ++writes;
     foreign = foreign || record.incarnation != holder;
+    if (mutant_ == Mutant::record_not_kept) return true;
     if (mutant_ == Mutant::left_forgotten) record.left.clear();
     if (mutant_ == Mutant::window_forgotten) record.window = 0;
     OwnRecord written = record;
@@ -77,6 +78,8 @@ struct Disk final : RecordStore {
     return false;
   }
 
+  std::uint64_t directory() const { return directory_; }
+
   // The machine crashes: the page cache is gone.
   void lose_cache() {
     lost = lost || (unsure && !(cache == durable));
@@ -89,6 +92,8 @@ struct Disk final : RecordStore {
   std::optional<OwnRecord> durable;
   std::optional<OwnRecord> backup;  // of some time ago
   std::uint64_t writes = 0;
+  // Mutant::living_displaced: who holds a node now.
+  std::function<Incarnation(std::uint32_t node)> holder_of;
   Incarnation holder;    // of the life that runs
   bool foreign = false;  // somebody else has written
   bool unsure = false;   // a write failed after the rename

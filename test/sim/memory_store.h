@@ -23,6 +23,9 @@ struct Coordinator {
   std::uint64_t revision = 0;
   std::int64_t clock_us = 0;
   std::uint64_t writes = 0;
+  // As PostgreSQL does: rows count their own writes, which are compared, and of the
+  // root only the generation. Otherwise the fleet's revision and all values, as etcd.
+  bool compares_less = false;
 
   FleetView view(std::uint32_t first, std::uint32_t last) const {
     FleetView view;
@@ -39,14 +42,14 @@ struct Coordinator {
   }
 
   bool is_same(const FleetRoot &read) const {
-    return root.exists && root.id == read.id && root.generation == read.generation &&
-           root.base == read.base && !root.moved;
+    return root.exists && root.generation == read.generation && !root.moved &&
+           (compares_less || (root.id == read.id && root.base == read.base));
   }
   bool is_same(const FleetNode &read) const {
     const auto it = nodes.find(read.node);
     if (it == nodes.end()) return read.revision == 0;
     return it->second.revision == read.revision && it->second.epoch == read.epoch &&
-           it->second.ceiling == read.ceiling;
+           (compares_less || it->second.ceiling == read.ceiling);
   }
 
   StoreResult apply(const FleetWrite &write) {
@@ -55,7 +58,8 @@ struct Coordinator {
     if (!is_same(write.root)) return result;
     for (const FleetNode &read : write.nodes) {
       if (!is_same(read)) return result;
-      if (read.ceiling > write.ceiling) {
+      const auto it = nodes.find(read.node);
+      if (it != nodes.end() && it->second.ceiling > write.ceiling) {
         result.outcome = StoreOutcome::refused;
         result.message = "a ceiling never goes down";
         return result;
@@ -73,7 +77,7 @@ struct Coordinator {
     for (const FleetNode &read : write.nodes) {
       FleetNode &row = nodes[read.node];
       row.node = read.node;
-      row.revision = revision;
+      row.revision = compares_less ? row.revision + 1 : revision;
       row.epoch += write.take ? 1 : 0;
       row.state = write.state;
       row.holder = write.holder;
@@ -93,20 +97,25 @@ struct Coordinator {
   StoreResult apply(const FleetRaise &raise) {
     StoreResult result;
     result.outcome = StoreOutcome::conflict;
-    if (!root.exists || root.id != raise.root.id || root.generation != raise.root.generation) {
+    if (!root.exists || root.id != raise.root.id || root.generation != raise.root.generation ||
+        raise.generation <= root.generation || raise.base < root.base) {
       return result;
     }
     for (const FleetNode &row : raise.above) {
       const auto it = nodes.find(row.node);
-      if (it == nodes.end() || it->second.revision != row.revision) return result;
+      if (it == nodes.end() || it->second.revision != row.revision ||
+          it->second.ceiling > row.ceiling) {
+        return result;
+      }
     }
     ++revision;
     root.generation = raise.generation;
     root.base = raise.base;
     root.moved = false;
     for (const FleetNode &row : raise.above) {
-      nodes[row.node].ceiling = row.ceiling;
-      nodes[row.node].revision = revision;
+      FleetNode &raised = nodes[row.node];
+      raised.ceiling = row.ceiling;
+      raised.revision = compares_less ? raised.revision + 1 : revision;
     }
     result.outcome = StoreOutcome::done;
     result.revision = revision;

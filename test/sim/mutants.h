@@ -1,11 +1,14 @@
 // What may be switched off, to see that it is missed. A mutant is made in the
-// simulation's adapters (the driver of word steps, the store, the requests, the
-// backends), never in the code under test.
+// simulation's adapters (the driver of word steps, the record's store, the
+// requests, the backends, the coordinator and the network), never in the code
+// under test.
 
 #ifndef IDGEN_TEST_SIM_MUTANTS_H
 #define IDGEN_TEST_SIM_MUTANTS_H
 
 #include <cstdint>
+
+#include "seen.h"
 
 namespace idgen::sim {
 
@@ -15,12 +18,12 @@ enum class Broken : std::uint8_t {
   repeat,    // an ID issued twice
   u1,        // the word went down outside of a rotation, or an ID without a won CAS
   u2,        // an ID below the floor or at the ceiling of its grant
-  u3,        // a published ceiling that the disk doesn't hold durably
-  u4,        // a node's durable ceiling went down
-  u5,        // a floor that is not above all that was issued with the node
+  u3,        // a published ceiling that was not acknowledged as durable
+  u4,        // a node's ceiling went down
+  u5,        // a floor that is not above all that may be issued with the node
   u6,        // somebody wrote who isn't the holder
-  u7,        // words changed under an active grant
-  u8,        // a copy issues with a node that its record named
+  u7,        // words changed under an active grant, or a loss not heeded
+  u8,        // a copy uses its original's node; a displaced instance displaces back
   order,     // an ID not greater than one returned before its call began
   window,    // a ceiling further ahead than the time since the start allows
   lead,      // issuing time further ahead than what is believed allows
@@ -51,38 +54,89 @@ enum class Mutant : std::uint8_t {
   evidence_ignored,       // and at a start
   window_forgotten,       // a start doesn't know how long windows were
   never_acknowledged,     // no write is ever acknowledged
+  // of fleets
+  release_lowers,           // a released node's ceiling is no more than the clock
+  expiry_lowers,            // likewise of a node whose holder isn't alive
+  take_not_compared,        // whoever takes a node has it
+  extend_not_compared,      // epoch and revision don't count for an extension
+  generation_not_compared,  // nor does the generation for any write
+  request_is_done,          // a write without an answer counts as done
+  read_back_is_done,        // likewise, if the row can be read as it was wanted
+  old_ceiling_hidden,       // a read doesn't tell what was promised
+  move_unseen,              // a fail-over doesn't show
+  raise_without_base,       // a raise sets the generation only
+  block_written_partly,     // only a block's first node
+  record_not_kept,          // the own record is never written
+  living_displaced,         // the own record names whoever holds the node
+  loss_unheeded,            // a node that was lost is held on to
+  liveness_never_ends,      // whoever took a node once counts as alive
 };
 
 struct MutantName {
   Mutant mutant;
   const char *name;
+  Kind kind;
   Broken broken[3];  // what it must be caught by, one of
 };
 
 inline constexpr MutantName kMutants[] = {
     {Mutant::store_instead_of_cas,
      "store_instead_of_cas",
+     Kind::local,
      {Broken::u1, Broken::repeat, Broken::order}},
-    {Mutant::no_raise, "no_raise", {Broken::u2, Broken::repeat, Broken::order}},
-    {Mutant::no_withdraw, "no_withdraw", {Broken::u7}},
-    {Mutant::publish_first, "publish_first", {Broken::u7}},
-    {Mutant::ceiling_ignored, "ceiling_ignored", {Broken::u2}},
-    {Mutant::acknowledged_undone, "acknowledged_undone", {Broken::u3}},
-    {Mutant::failed_fsync_trusted, "failed_fsync_trusted", {Broken::u3}},
-    {Mutant::read_back_is_ceiling, "read_back_is_ceiling", {Broken::u3}},
-    {Mutant::ceiling_lowered, "ceiling_lowered", {Broken::u4, Broken::u3}},
-    {Mutant::left_forgotten, "left_forgotten", {Broken::u4}},
-    {Mutant::record_not_read, "record_not_read", {Broken::u5, Broken::u4, Broken::order}},
-    {Mutant::old_life_writes, "old_life_writes", {Broken::u6}},
-    {Mutant::rotation_keeps_node, "rotation_keeps_node", {Broken::u5, Broken::u4, Broken::repeat}},
-    {Mutant::order_not_kept, "order_not_kept", {Broken::order}},
-    {Mutant::copy_unseen, "copy_unseen", {Broken::u8, Broken::repeat}},
-    {Mutant::copy_always_confirmed, "copy_always_confirmed", {Broken::u8, Broken::repeat}},
-    {Mutant::full_window_at_start, "full_window_at_start", {Broken::window}},
-    {Mutant::jumps_followed, "jumps_followed", {Broken::lead}},
-    {Mutant::evidence_ignored, "evidence_ignored", {Broken::lead}},
-    {Mutant::window_forgotten, "window_forgotten", {Broken::rollback}},
-    {Mutant::never_acknowledged, "never_acknowledged", {Broken::liveness}},
+    {Mutant::no_raise, "no_raise", Kind::local, {Broken::u2, Broken::repeat, Broken::order}},
+    {Mutant::no_withdraw, "no_withdraw", Kind::local, {Broken::u7}},
+    {Mutant::publish_first, "publish_first", Kind::local, {Broken::u7}},
+    {Mutant::ceiling_ignored, "ceiling_ignored", Kind::local, {Broken::u2}},
+    {Mutant::acknowledged_undone, "acknowledged_undone", Kind::local, {Broken::u3}},
+    {Mutant::failed_fsync_trusted, "failed_fsync_trusted", Kind::local, {Broken::u3}},
+    {Mutant::read_back_is_ceiling, "read_back_is_ceiling", Kind::local, {Broken::u3}},
+    {Mutant::ceiling_lowered, "ceiling_lowered", Kind::local, {Broken::u4, Broken::u3}},
+    {Mutant::left_forgotten, "left_forgotten", Kind::local, {Broken::u4}},
+    {Mutant::record_not_read,
+     "record_not_read",
+     Kind::local,
+     {Broken::u5, Broken::u4, Broken::order}},
+    {Mutant::old_life_writes, "old_life_writes", Kind::local, {Broken::u6}},
+    {Mutant::rotation_keeps_node,
+     "rotation_keeps_node",
+     Kind::local,
+     {Broken::u5, Broken::u4, Broken::repeat}},
+    {Mutant::order_not_kept, "order_not_kept", Kind::local, {Broken::order}},
+    {Mutant::copy_unseen, "copy_unseen", Kind::local, {Broken::u8, Broken::repeat}},
+    {Mutant::copy_always_confirmed,
+     "copy_always_confirmed",
+     Kind::local,
+     {Broken::u8, Broken::repeat}},
+    {Mutant::full_window_at_start, "full_window_at_start", Kind::local, {Broken::window}},
+    {Mutant::jumps_followed, "jumps_followed", Kind::local, {Broken::lead}},
+    {Mutant::evidence_ignored, "evidence_ignored", Kind::local, {Broken::lead}},
+    {Mutant::window_forgotten, "window_forgotten", Kind::local, {Broken::rollback}},
+    {Mutant::never_acknowledged, "never_acknowledged", Kind::local, {Broken::liveness}},
+
+    {Mutant::no_raise, "no_raise", Kind::fleet, {Broken::u2, Broken::repeat, Broken::order}},
+    {Mutant::no_withdraw, "no_withdraw", Kind::fleet, {Broken::u7}},
+    {Mutant::release_lowers, "release_lowers", Kind::fleet, {Broken::u4}},
+    {Mutant::expiry_lowers, "expiry_lowers", Kind::fleet, {Broken::u4}},
+    {Mutant::take_not_compared, "take_not_compared", Kind::fleet, {Broken::u6}},
+    {Mutant::extend_not_compared, "extend_not_compared", Kind::fleet, {Broken::u6}},
+    {Mutant::generation_not_compared, "generation_not_compared", Kind::fleet, {Broken::u6}},
+    {Mutant::request_is_done, "request_is_done", Kind::fleet, {Broken::u3}},
+    {Mutant::read_back_is_done, "read_back_is_done", Kind::fleet, {Broken::u3}},
+    {Mutant::old_ceiling_hidden, "old_ceiling_hidden", Kind::fleet, {Broken::u5, Broken::repeat}},
+    {Mutant::move_unseen, "move_unseen", Kind::fleet, {Broken::u5, Broken::u6, Broken::repeat}},
+    {Mutant::raise_without_base, "raise_without_base", Kind::fleet, {Broken::u4}},
+    {Mutant::block_written_partly,
+     "block_written_partly",
+     Kind::fleet,
+     {Broken::u5, Broken::u6, Broken::u4}},
+    {Mutant::record_not_kept, "record_not_kept", Kind::fleet, {Broken::order}},
+    {Mutant::record_not_read, "record_not_read", Kind::fleet, {Broken::order}},
+    {Mutant::copy_unseen, "copy_unseen", Kind::fleet, {Broken::u8}},
+    {Mutant::living_displaced, "living_displaced", Kind::fleet, {Broken::u8}},
+    {Mutant::loss_unheeded, "loss_unheeded", Kind::fleet, {Broken::u7}},
+    {Mutant::liveness_never_ends, "liveness_never_ends", Kind::fleet, {Broken::liveness}},
+    {Mutant::never_acknowledged, "never_acknowledged", Kind::fleet, {Broken::liveness}},
 };
 
 inline const char *name_of(Broken broken) {

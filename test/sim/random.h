@@ -11,7 +11,8 @@ namespace idgen::sim {
 // splitmix64, Steele, Lea, Flood 2014.
 class Random {
  public:
-  explicit Random(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 0x1234567) {}
+  // Mixed, or neighbouring seeds would have the same numbers, one apart.
+  explicit Random(std::uint64_t seed) : state_(seed) { state_ = next(); }
 
   std::uint64_t next() {
     std::uint64_t z = state_ += 0x9e3779b97f4a7c15u;
