@@ -74,7 +74,7 @@ void FleetWorld::instance_chaos(Instance &instance) {
 void FleetWorld::operator_chaos(Instance &instance) {
   if (!instance.running || !instance.keeper) return;
   Keeper &keeper = *instance.keeper;
-  switch (random_.below(10)) {
+  switch (random_.below(11)) {
     case 0:
     case 1:
       if (keeper.rotate()) tell(instance, "operator rotates the node");
@@ -101,6 +101,9 @@ void FleetWorld::operator_chaos(Instance &instance) {
       tell(instance, "server shuts down");
       keeper.drain();
       instance.ghost.leaves_by = now_ + 500 * kMs;
+      break;
+    case 9:
+      list(instance);
       break;
     default:
       change_fleet_settings(instance);
@@ -197,10 +200,23 @@ bool FleetWorld::is_idle(const Instance &instance) const {
          instance.request == Instance::Request::none;
 }
 
+// What an operator asks the registry; false if it's busy.
+bool FleetWorld::prepare(Instance &instance, RegistryAsk ask, RegistryRequest &request) const {
+  if (!is_idle(instance) || !instance.keeper->begin_other()) return false;
+  request = instance.keeper->request(ask, instance.machine.sample(now_), instance.policy);
+  return true;
+}
+
+void FleetWorld::list(Instance &instance) {
+  RegistryRequest request;
+  if (!prepare(instance, RegistryAsk::list, request)) return;
+  tell(instance, "operator lists the fleet");
+  ask_for_operator(instance, request);
+}
+
 void FleetWorld::retire(Instance &instance) {
-  if (!is_idle(instance) || !instance.keeper->begin_other()) return;
-  RegistryRequest request =
-      instance.keeper->request(RegistryAsk::retire, instance.machine.sample(now_), instance.policy);
+  RegistryRequest request;
+  if (!prepare(instance, RegistryAsk::retire, request)) return;
   request.retired = random_.one_in(2);
   request.node = static_cast<std::uint32_t>(random_.below(layout_.max_node() + 1));
   tell(instance, request.retired ? "operator retires node" : "operator calls back node",
@@ -209,9 +225,8 @@ void FleetWorld::retire(Instance &instance) {
 }
 
 void FleetWorld::ask_raise(Instance &instance) {
-  if (!is_idle(instance) || !instance.keeper->begin_other()) return;
-  RegistryRequest request =
-      instance.keeper->request(RegistryAsk::raise, instance.machine.sample(now_), instance.policy);
+  RegistryRequest request;
+  if (!prepare(instance, RegistryAsk::raise, request)) return;
   if (!lossy_) {
     request.ceiling =
         issue_.tick_of(now_ + coordinator_offset_ + random_.between(-3, 12) * kSecond);

@@ -246,17 +246,23 @@ void FleetWorld::on_result(const Message &message) {
   const auto *write = std::get_if<FleetWrite>(message.step.get());
   if (write == nullptr || message.result->outcome != StoreOutcome::done) return;
   checks_.on_acknowledged(instance, *write);
+  const bool in_vain = loss_ == Loss::restore && write->state == NodeState::held;
+  instance.ghost.in_vain = in_vain ? write->ceiling : 0;
+  note_seen(instance, write->root, message.result->revision);
+}
+
+void FleetWorld::note_seen(Instance &instance, const FleetRoot &root,
+                           std::uint64_t revision) const {
   Ghost &ghost = instance.ghost;
-  ghost.in_vain = loss_ == Loss::restore && write->state == NodeState::held ? write->ceiling : 0;
-  if (ghost.seen_generation != write->root.generation) ghost.seen_revision = 0;
-  ghost.seen_generation = write->root.generation;
-  ghost.seen_revision = std::max(ghost.seen_revision, message.result->revision);
+  if (ghost.seen_generation != root.generation) ghost.seen_revision = 0;
+  ghost.seen_generation = root.generation;
+  ghost.seen_revision = std::max(ghost.seen_revision, revision);
 }
 
 // Would it notice that the coordinator has gone back? By far enough, that is: those
 // who notice may still let nodes go.
 bool FleetWorld::has_seen_later(const Instance &instance) const {
-  constexpr std::uint64_t kEnough = 20;
+  constexpr std::uint64_t kEnough = 10;
   const Ghost &ghost = instance.ghost;
   const FleetRoot &root = coordinator_.root;
   if (ghost.seen_generation != root.generation) return ghost.seen_generation > root.generation;
@@ -306,8 +312,15 @@ void FleetWorld::on_reply(Instance &instance) {
 }
 
 void FleetWorld::on_operators_reply(Instance &instance) {
-  const bool done = instance.reply.outcome == RegistryOutcome::done;
-  if (done && instance.reply.ask == RegistryAsk::raise) see(Seen::raised_by_operator);
+  if (instance.reply.outcome != RegistryOutcome::done) return;
+  if (instance.reply.ask == RegistryAsk::raise) see(Seen::raised_by_operator);
+  if (instance.reply.ask != RegistryAsk::list) return;
+  see(Seen::listed);
+  const FleetView &fleet = *instance.registry->fleet();
+  const Ghost &ghost = instance.ghost;
+  if (ghost.seen_generation == fleet.root.generation && fleet.revision >= ghost.seen_revision) {
+    note_seen(instance, fleet.root, fleet.revision);
+  }
 }
 
 // U7: on a loss the grant is withdrawn before all else.

@@ -83,11 +83,14 @@ class FleetWorld final : public World, private NetworkEnds {
   void change_fleet_settings(Instance &instance);
   void pin(Instance &instance);
   void leave(Instance &instance);
+  bool prepare(Instance &instance, RegistryAsk ask, RegistryRequest &request) const;
+  void list(Instance &instance);
   void retire(Instance &instance);
   void ask_raise(Instance &instance);
   void restart_coordinator();
   void lose(Loss loss);
   bool is_idle(const Instance &instance) const;
+  void note_seen(Instance &instance, const FleetRoot &root, std::uint64_t revision) const;
   bool has_seen_later(const Instance &instance) const;
 
   // Liveness.

@@ -58,7 +58,7 @@ my @wrong = (
     [ "idgen.layout = 'time:31 shard:10 sequence:20 tick:1s'\nidgen.window = '3s'", qr/at least 4 ticks/ ],
     [ "idgen.window = 'soon'", qr/idgen\.window/ ],
     [ "idgen.max_lead = 0", qr/idgen\.max_lead/ ],
-    [ "idgen.registry = 'zookeeper'", qr/registry allowed is "local"/ ],
+    [ "idgen.registry = 'zookeeper'", qr/A registry is "local", or a URL/ ],
 );
 $node->stop;
 for my $wrong (@wrong) {
