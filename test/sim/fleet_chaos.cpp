@@ -242,7 +242,7 @@ void FleetWorld::on_worker_step(Instance &instance) {
   const bool asked = std::any_of(instances_.begin(), instances_.end(), [](const auto &other) {
     return other->asks_for_operator && other->ask.ask == RegistryAsk::raise;
   });
-  if (!asked && random_.one_in(history_.calm ? 3 : 15)) ask_raise(instance);
+  if (!asked && random_.one_in(history_.calm ? 3 : 60)) ask_raise(instance);
 }
 
 // A server that shuts down waits for a moment for its node to be let go.

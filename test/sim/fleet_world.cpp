@@ -262,7 +262,7 @@ void FleetWorld::note_seen(Instance &instance, const FleetRoot &root,
 // Would it notice that the coordinator has gone back? By far enough, that is: those
 // who notice may still let nodes go.
 bool FleetWorld::has_seen_later(const Instance &instance) const {
-  constexpr std::uint64_t kEnough = 10;
+  constexpr std::uint64_t kEnough = 3;
   const Ghost &ghost = instance.ghost;
   const FleetRoot &root = coordinator_.root;
   if (ghost.seen_generation != root.generation) return ghost.seen_generation > root.generation;

@@ -567,7 +567,7 @@ TEST_F(FleetRegistryTest, a_registry_that_went_back_in_time_is_refused_until_it_
   auto one = start("one");
   ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
   const Coordinator snapshot = coordinator_;
-  for (int i = 1; i < 5; ++i) {
+  for (std::uint64_t i = 1; i < 5; ++i) {
     ASSERT_EQ(extend(*one, kNow + 3000 + i * 1000).outcome, RegistryOutcome::done);
   }
   coordinator_ = snapshot;
