@@ -23,8 +23,8 @@
 
 namespace {
 
-std::atomic<int> threads_made{0};
-std::atomic<int> threads_with_open_signals{0};
+[[maybe_unused]] std::atomic<int> threads_made{0};
+[[maybe_unused]] std::atomic<int> threads_with_open_signals{0};
 
 }  // namespace
 
