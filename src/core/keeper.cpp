@@ -147,6 +147,7 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
   if (step.ask == Lease::Ask::extend) {
     request.ask = RegistryAsk::extend;
     request.node = grant_.node;
+    request.node_epoch = node_epoch_;
     request.ceiling = step.ceiling;
   } else if (resuming_) {
     request.ask = RegistryAsk::resume;

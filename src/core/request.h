@@ -45,7 +45,7 @@ struct RegistryRequest {
                                    // fleet, so that it may go on by its own record alone
   bool retired = true;             // retire: never again, or again
   std::uint32_t node = 0;          // resume, extend, release, retire: the node
-  std::uint64_t node_epoch = 0;    // resume: as acquire answered it
+  std::uint64_t node_epoch = 0;    // resume, extend: as acquire answered it
   std::uint64_t issuing_tick = 0;  // acquire: the floor is not below this
   std::uint64_t latest = UINT64_MAX;  // acquire, fresh: a floor above this is of no use
   std::uint64_t ticks = 0;            // acquire: how far above the floor the ceiling should lie

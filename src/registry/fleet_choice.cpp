@@ -117,9 +117,8 @@ std::string FleetRegistry::why_none(const Choice &choice, std::uint32_t first,
           ? "node"
           : "aligned block of " + std::to_string(1U << request_.log2_lanes) + " nodes";
   if (choice.why == Choice::Why::ahead) {
-    return "the " + what + "s of region " + std::to_string(request_.region) +
-           " that nobody holds have been used up to " + epoch_to_text(to_us(choice.ceiling)).text +
-           ", which is too far ahead";
+    return "what is free in region " + std::to_string(request_.region) + " has been used up to " +
+           epoch_to_text(to_us(choice.ceiling)).text + ", which is too far ahead";
   }
   std::string why = "no " + what + " of region " + std::to_string(request_.region) + " is free";
   if (request_.shard >= 0) {

@@ -86,7 +86,9 @@ FleetRegistry::Next FleetRegistry::start() {
     case RegistryAsk::acquire:
       return acquire();
     case RegistryAsk::extend:
-      if (!begins_at(held_, request_.node)) {
+      // Nor is it if it was taken again since, and the grant is of before: others may
+      // have issued in between.
+      if (!begins_at(held_, request_.node) || held_.front().epoch != request_.node_epoch) {
         return answer(RegistryOutcome::lost,
                       "node " + std::to_string(request_.node) + " is not held");
       }

@@ -69,14 +69,15 @@ FleetRegistry::Next FleetRegistry::create_root() {
   root.layout = to_text(layout_).view();
   root.epoch = epoch_to_text(layout_.epoch_us).view();
   root.generation = 1;
-  if (leased) root.base = coordinator_tick(request_.skew + request_.alive);
+  if (leased) root.base = coordinator_tick(request_.skew + 2 * request_.alive);
   step_ = Step::creating;
   store_.create(root, request_.timeout);
   return Next::step;
 }
 
 // Above everything that can have been acknowledged: no ceiling further ahead than
-// the clock + skew + liveness is accepted; and each is raised by as much itself, for
+// the clock + skew + liveness is accepted, but one more liveness on top of one that
+// is recorded there already; and each is raised by as much itself, for
 // those that were further ahead already, and for a clock that is behind the one it
 // replaces.
 FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
@@ -87,7 +88,7 @@ FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
     raise.root.layout = to_text(layout_).view();
     raise.root.epoch = epoch_to_text(layout_.epoch_us).view();
   }
-  const std::int64_t allowed = request_.skew + request_.alive;
+  const std::int64_t allowed = request_.skew + 2 * request_.alive;
   // Above an earlier raise, too: what was taken after that may have been lost.
   const std::uint64_t more = issue_.ticks_covering(allowed);
   raise.base = std::max({raise.root.base + more, coordinator_tick(allowed), at_least});

@@ -70,7 +70,7 @@ class Claimant {
     }
   }
 
-  RegistryReply ask(RegistryAsk what, std::uint64_t ceiling = 0, std::uint32_t node = 0) {
+  RegistryReply ask(RegistryAsk what, std::uint64_t ceiling = 0, const RegistryReply &held = {}) {
     RegistryRequest request;
     request.ask = what;
     request.incarnation = incarnation_;
@@ -78,7 +78,8 @@ class Claimant {
     request.issuing_tick = static_cast<std::uint64_t>(request.issuing_ns / kMs);
     request.ticks = kWindow / kMs;
     request.ceiling = ceiling;
-    request.node = node;
+    request.node = held.node;
+    request.node_epoch = held.node_epoch;
     request.skew = 60'000 * kMs;
     request.alive = 10'000 * kMs;
     request.timeout = 2'000 * kMs;
@@ -152,7 +153,7 @@ int race(const Options &options) {
       together.arrive_and_wait();
       if (me == 0) check();
       if (replies[me].outcome == RegistryOutcome::done) {
-        (void)claimant.ask(RegistryAsk::release, 0, replies[me].node);
+        (void)claimant.ask(RegistryAsk::release, 0, replies[me]);
       }
       together.arrive_and_wait();
     }
@@ -197,12 +198,12 @@ int churn(const Options &options) {
       ceiling = reply.ceiling;
     }
     const RegistryReply extended =
-        claimant.ask(RegistryAsk::extend, reply.ceiling + kWindow / kMs, reply.node);
+        claimant.ask(RegistryAsk::extend, reply.ceiling + kWindow / kMs, reply);
     if (extended.outcome == RegistryOutcome::done) {
       const std::lock_guard lock(guard);
       ceilings[reply.node] = std::max(ceilings[reply.node], extended.ceiling);
     }
-    (void)claimant.ask(RegistryAsk::release, 0, reply.node);
+    (void)claimant.ask(RegistryAsk::release, 0, reply);
   };
   std::vector<std::thread> threads;
   for (int i = 0; i < options.claimants; ++i) {

@@ -173,7 +173,7 @@ void FleetWorld::note_write(const FleetWrite &write, const Message &message, Sen
 StoreResult FleetWorld::raise(const FleetRaise &wanted) {
   FleetRaise raise = wanted;
   if (is_mutant(Mutant::raise_without_base)) raise.base = coordinator_.root.base;
-  const StoreResult result = coordinator_.apply(raise);
+  StoreResult result = coordinator_.apply(raise);
   if (result.outcome != StoreOutcome::done) return result;
   history_.tell(0, "ceilings raised to", raise.base, "generation", raise.generation, "rows above",
                 raise.above.size());

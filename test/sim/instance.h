@@ -60,10 +60,11 @@ struct Ghost {
   ClockEvidence evidence;                         // at this start
   std::int64_t allowed_lead = 0;                  // over true time, but for max_skew and windows
   std::int64_t born = 0;
-  std::int64_t window = 0;       // greatest seen in this life
-  std::int64_t slowest = 0;      // write in this life
-  std::int64_t start_gain = 0;   // what starts, and the fleet's ceilings, may have added
-  std::int64_t unsure_gain = 0;  // likewise what was written and isn't known to be durable
+  std::int64_t window = 0;         // greatest seen in this life
+  std::int64_t window_before = 0;  // and in the one before
+  std::int64_t slowest = 0;        // write in this life
+  std::int64_t start_gain = 0;     // what starts, and the fleet's ceilings, may have added
+  std::int64_t unheard_gain = 0;   // likewise an acquisition that the keeper may not hear of
   // The extremes of the settings so far: what was promised by them counts on.
   std::int64_t max_skew = 0;
   std::int64_t confirm = INT64_MAX;

@@ -247,9 +247,6 @@ void LocalWorld::on_reply(Instance &instance) {
     }
     reply.outcome = RegistryOutcome::failed;
     see(Seen::lost_answer);
-  } else if (reply.ask == RegistryAsk::acquire && reply.outcome == RegistryOutcome::failed &&
-             instance.disk.unsure) {
-    instance.ghost.unsure_gain = instance.ghost.window;  // likewise what the file shows
   }
 }
 

@@ -91,6 +91,7 @@ void World::take_reply(Instance &instance) {
     instance.ghost.evidence = reply.evidence;
     instance.ghost.allowed_lead += instance.ghost.max_skew;  // a start may find it that far ahead
   }
+  if (reply.ask == RegistryAsk::acquire) instance.ghost.unheard_gain = instance.ghost.window;
   on_reply(instance);
   instance.request = Instance::Request::replied;
   // A file is written here and now, as far as others can see: the time that it
@@ -130,6 +131,7 @@ void World::carry_out(Instance &instance, const Turn &turn) {
   if (raises) {
     if (instance.ghost.raised) instance.ghost.start_gain += instance.ghost.window;
     instance.ghost.raised = true;
+    instance.ghost.unheard_gain = 0;
     if (instance.keeper->clock().state() == ClockState::synchronized) {
       instance.ghost.longest_window = instance.ghost.window;
     }
@@ -185,7 +187,10 @@ void World::note_event(Instance &instance, const ClockEvent &event) {
       break;
     case ClockEventKind::holding:
     case ClockEventKind::rollback: {
-      const std::int64_t explained = instance.policy.max_skew + ghost.longest_window;
+      // One window, that is: a crash soon after another may add a second.
+      const std::int64_t explained =
+          instance.policy.max_skew +
+          std::min(ghost.longest_window, std::max(ghost.window, ghost.window_before));
       if (!ghost.clock_was_right) break;
       if (event.skew > instance.policy.max_skew + instance.policy.window &&
           event.skew <= explained) {

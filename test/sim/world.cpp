@@ -137,8 +137,9 @@ void World::start(Instance &instance) {
   if (random_.one_in(6)) instance.started -= 3600 * kSecond;  // as if it had run for an hour
   for (Backend &backend : instance.backends) backend.next = now_ + history_.soon();
   Ghost &ghost = instance.ghost;
-  ghost.start_gain += ghost.window + ghost.unsure_gain;
-  ghost.window = ghost.slowest = ghost.unsure_gain = 0;
+  ghost.start_gain += ghost.window + ghost.unheard_gain;
+  if (ghost.window > 0) ghost.window_before = ghost.window;
+  ghost.window = ghost.slowest = ghost.unheard_gain = 0;
   ghost.evidence = {};
   ghost.has_published = ghost.raised = false;
   ghost.floors.clear();

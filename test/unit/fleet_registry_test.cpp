@@ -75,6 +75,7 @@ class FleetRegistryTest : public testing::Test {
     request.issuing_tick = clock();
     request.issuing_ns = static_cast<std::int64_t>(clock()) * kMs;
     request.node = instance.held.node;
+    request.node_epoch = instance.held.node_epoch;
     request.log2_lanes = instance.held.log2_lanes;
     request.ticks = 3000;
     request.skew = 60 * kSecond;
@@ -109,7 +110,6 @@ class FleetRegistryTest : public testing::Test {
   RegistryRequest resume(const Instance &instance) const {
     RegistryRequest wanted = request(instance, RegistryAsk::resume);
     wanted.ceiling = instance.held.ceiling;
-    wanted.node_epoch = instance.held.node_epoch;
     return wanted;
   }
   RegistryReply release(Instance &instance) {
@@ -412,6 +412,23 @@ TEST_F(FleetRegistryTest, a_rotation_that_cant_be_recorded_keeps_the_old_node) {
   EXPECT_EQ(extend(*instance, kNow + 9000).outcome, RegistryOutcome::done);
 }
 
+TEST_F(FleetRegistryTest, a_grant_of_before_is_not_extended_when_its_node_was_taken_again) {
+  layout_ = layout("time:41 region:3 shard:1 sequence:12");
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  set_clock(kNow + 20'000);
+  const auto two = start("two");
+  ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
+  ASSERT_EQ(release(*two).outcome, RegistryOutcome::done);
+  // It is taken again, and that can't be recorded: the grant stays what it was.
+  fs::create_directories(root_ / "one" / "record.new" / "in the way");
+  EXPECT_EQ(rotate(*one).outcome, RegistryOutcome::failed);
+  fs::remove_all(root_ / "one" / "record.new");
+  EXPECT_EQ(extend(*one, kNow + 40'000).outcome, RegistryOutcome::lost);
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  EXPECT_GE(one->held.floor, two->held.ceiling);
+}
+
 TEST_F(FleetRegistryTest, a_rotation_back_in_time_begins_strictly_above_what_the_node_had) {
   layout_ = layout("time:41 region:3 shard:2 sequence:12");
   const auto instance = start("one");
@@ -502,7 +519,7 @@ TEST_F(FleetRegistryTest, a_raise_lifts_rows_that_were_further_ahead_already) {
   coordinator_.root.moved = true;
   const auto two = start("two");
   ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
-  EXPECT_EQ(coordinator_.nodes.at(one->held.node).ceiling, kNow + 570'000);
+  EXPECT_EQ(coordinator_.nodes.at(one->held.node).ceiling, kNow + 580'000);
 }
 
 TEST_F(FleetRegistryTest, a_raise_by_a_clock_that_is_behind_lifts_each_row) {
