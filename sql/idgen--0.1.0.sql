@@ -340,6 +340,13 @@ CREATE FUNCTION idgen_internal.timeline() RETURNS integer
     RETURN ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer;
 COMMENT ON FUNCTION idgen_internal.timeline() IS 'timeline of the WAL that is being written';
 
+-- The file that says where the timeline branched off is written by the promotion.
+CREATE FUNCTION idgen_internal.took_over() RETURNS timestamptz
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT f.modification FROM pg_stat_file(
+        'pg_wal/' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) || '.history', true) AS f);
+COMMENT ON FUNCTION idgen_internal.took_over() IS 'when this server was promoted, by its clock; null if it never was';
+
 CREATE FUNCTION idgen_internal.fleet_check() RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -366,6 +373,7 @@ BEGIN
         SELECT json_build_object(
             'clock_us', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
             'revision', (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint,
+            'took_over_us', (extract(epoch FROM idgen_internal.took_over()) * 1000000)::bigint,
             'standbys', s.standbys,
             'synchronous', s.synchronous,
             'fleet', (
@@ -414,7 +422,7 @@ DECLARE
 BEGIN
     PERFORM idgen_internal.fleet_check();
     -- Writers pass each other; a raise waits for all of them, and they for it.
-    PERFORM pg_advisory_xact_lock_shared(x'6964676e'::integer, 0);
+    LOCK TABLE idgen_internal.fleet IN ROW SHARE MODE;
     PERFORM FROM idgen_internal.fleet AS f, pg_control_system() AS c
         WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base
             AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline();
@@ -485,7 +493,7 @@ DECLARE
     changed bigint;
 BEGIN
     PERFORM idgen_internal.fleet_check();
-    PERFORM pg_advisory_xact_lock(x'6964676e'::integer, 0);
+    LOCK TABLE idgen_internal.fleet IN EXCLUSIVE MODE;
     UPDATE idgen_internal.fleet AS f SET
         generation = fleet_raise.generation,
         base = fleet_raise.base,
@@ -511,7 +519,7 @@ $$;
 COMMENT ON FUNCTION idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])
     IS 'for instances that lease from here: raises all ceilings, to at least base; false if somebody else did';
 
-REVOKE ALL ON FUNCTION idgen_internal.timeline(), idgen_internal.fleet_check(),
+REVOKE ALL ON FUNCTION idgen_internal.timeline(), idgen_internal.took_over(), idgen_internal.fleet_check(),
     idgen_internal.fleet_read(bigint, bigint),
     idgen_internal.fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint),
     idgen_internal.fleet_create(uuid, text, text, bigint, bigint),

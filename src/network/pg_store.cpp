@@ -121,6 +121,7 @@ FleetView view_of(const Json &read) {
   view.root = root_of(read.at("fleet"));
   view.revision = read.at("revision").get<std::uint64_t>();
   view.clock_us = read.at("clock_us").get<std::int64_t>();
+  view.took_over_us = number<std::int64_t>(read, "took_over_us");
   for (const Json &row : read.at("nodes")) view.nodes.push_back(node_of(row));
   if (read.at("standbys").get<int>() > 0 && read.at("synchronous").get<int>() == 0) {
     view.warning =

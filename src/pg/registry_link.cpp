@@ -41,12 +41,13 @@ class RefusingRegistry final : public Registry {
   bool asked_ = false;
 };
 
-// What the fleet shows of this instance.
+// What the fleet shows of this instance: cluster_name alone would be the same for
+// all members of a Patroni cluster.
 std::string instance_name() {
-  if (cluster_name[0] != '\0') return cluster_name;
   char host[HOST_NAME_MAX + 1] = {};
   (void)gethostname(host, sizeof(host) - 1);
-  return std::string(host) + ":" + std::to_string(PostPortNumber);
+  const std::string address = std::string(host) + ":" + std::to_string(PostPortNumber);
+  return cluster_name[0] == '\0' ? address : std::string(cluster_name) + " (" + address + ")";
 }
 
 // Loading reports its errors by ereport: caught here, where nothing has a

@@ -92,7 +92,7 @@ struct FleetRow {
   Incarnation holder;
   std::int64_t since_us = 0;     // Unix time
   std::int64_t extended_us = 0;  // the same
-  char name[64] = {};
+  char name[144] = {};           // cluster_name (host:port)
 };
 
 // The fleet as last read. Writer: the worker. Guard: info_lock. The rows follow the

@@ -53,6 +53,7 @@ FleetRegistry::Next FleetRegistry::answer(RegistryOutcome outcome, std::string m
 
 FleetRegistry::Next FleetRegistry::read(std::uint32_t first, std::uint32_t last) {
   step_ = Step::reading;
+  whole_ = first == 0 && last == layout_.max_node();
   store_.read(first, last, request_.timeout);
   return Next::step;
 }
@@ -138,8 +139,12 @@ FleetRegistry::Next FleetRegistry::read_again() {
     case RegistryAsk::retire:
       return read(request_.node, request_.node);
     default:
-      return read(0, static_cast<std::uint32_t>(layout_.max_node()));
+      return read_all();
   }
+}
+
+FleetRegistry::Next FleetRegistry::read_all() {
+  return read(0, static_cast<std::uint32_t>(layout_.max_node()));
 }
 
 FleetRegistry::Next FleetRegistry::on_read() {
@@ -160,6 +165,11 @@ FleetRegistry::Next FleetRegistry::on_read() {
     case RegistryAsk::raise:
       return raise(request_.ceiling);
     case RegistryAsk::release:
+      if (!view_.root.exists || view_.root.moved || went_back()) {
+        // Its rows are not what was acknowledged; its liveness will end by itself.
+        forget(request_.node);
+        return answer(RegistryOutcome::done, "");
+      }
       return release(rows_of(request_.node, request_.log2_lanes));
     default:
       if (view_.root.id == seen_fleet_ && !went_back()) note_seen(view_.root, view_.revision);

@@ -97,6 +97,7 @@ class FleetRegistry final : public Registry {
   Next keep_record();
   Next read(std::uint32_t first, std::uint32_t last);
   Next read_region();
+  Next read_all();
   Next read_again();
   Next write(FleetWrite write);
   Next answer(RegistryOutcome outcome, std::string message);
@@ -130,7 +131,8 @@ class FleetRegistry final : public Registry {
   RegistryReply reply_;
   Step step_ = Step::idle;  // what the store is doing
   StoreResult result_;
-  FleetView view_;  // as last read
+  FleetView view_;      // as last read
+  bool whole_ = false;  // that of all nodes
   FleetWrite written_;
   std::uint64_t floor_ = 0;  // of the acquisition that is being written
   int attempts_ = 0;         // at this request

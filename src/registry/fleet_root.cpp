@@ -36,7 +36,8 @@ FleetRegistry::Next FleetRegistry::check_root() {
                   "the registry was made on another cluster than it is on now; after a "
                   "restore, raise its ceilings by snowflake_raise_registry()");
   }
-  if (root.moved) return raise(0);
+  // Not only what this instance asked for: each row is to be lifted.
+  if (root.moved) return whole_ ? raise(0) : read_all();
   if (went_back()) {
     return answer(RegistryOutcome::refused,
                   "the registry has gone back in time (generation " +
@@ -56,7 +57,9 @@ FleetRegistry::Next FleetRegistry::check_root() {
 }
 
 // The first instance of a fleet makes its root. One that comes from another fleet
-// lets the new one begin above all that may be in use there.
+// lets the new one begin above all that may be in use there; so does any if the
+// coordinator took over so lately that a fleet which it never heard of, lost with
+// the last commits, may still go on.
 FleetRegistry::Next FleetRegistry::create_root() {
   const bool leased = seen_fleet_ != Incarnation{};
   if (leased && record_.registry == store_.describe()) {
@@ -69,7 +72,10 @@ FleetRegistry::Next FleetRegistry::create_root() {
   root.layout = to_text(layout_).view();
   root.epoch = epoch_to_text(layout_.epoch_us).view();
   root.generation = 1;
-  if (leased) root.base = coordinator_tick(request_.skew + 2 * request_.alive);
+  const std::int64_t allowed = request_.skew + 2 * request_.alive;
+  const bool took_over_lately =
+      view_.took_over_us > 0 && view_.clock_us - view_.took_over_us < allowed / 1000;
+  if (leased || took_over_lately) root.base = coordinator_tick(allowed);
   step_ = Step::creating;
   store_.create(root, request_.timeout);
   return Next::step;
@@ -77,9 +83,10 @@ FleetRegistry::Next FleetRegistry::create_root() {
 
 // Above everything that can have been acknowledged: no ceiling further ahead than
 // the clock + skew + liveness is accepted, but one more liveness on top of one that
-// is recorded there already; and each is raised by as much itself, for
-// those that were further ahead already, and for a clock that is behind the one it
-// replaces.
+// is recorded there already; and each is raised by as much itself, for a clock that
+// is behind the one it replaces. The base takes those in that were come by rightly,
+// above an earlier raise, too, so that their nodes can be had again at once; what a
+// bad clock has carried away is lifted row by row.
 FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
   FleetRaise raise;
   raise.root = view_.root;
@@ -91,7 +98,13 @@ FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
   const std::int64_t allowed = request_.skew + 2 * request_.alive;
   // Above an earlier raise, too: what was taken after that may have been lost.
   const std::uint64_t more = issue_.ticks_covering(allowed);
+  const std::uint64_t rightly =
+      std::max(raise.root.base, coordinator_tick(request_.skew + request_.alive)) +
+      issue_.ticks_covering(request_.alive);
   raise.base = std::max({raise.root.base + more, coordinator_tick(allowed), at_least});
+  for (const FleetNode &row : view_.nodes) {
+    if (row.ceiling <= rightly) raise.base = std::max(raise.base, row.ceiling + more);
+  }
   if (request_.ask == RegistryAsk::raise) raise.base = std::max(raise.base, record_.ceiling);
   raise.base = std::min(raise.base, issue_.max_ceiling());
   const auto clock_ms =

@@ -71,7 +71,10 @@ struct FleetView {
   // Grows with every write to the coordinator, whoever's; one that has gone down
   // means that writes were lost. Within one generation.
   std::uint64_t revision = 0;
-  std::int64_t clock_us = 0;     // Unix time of the coordinator, not later than true by it
+  std::int64_t clock_us = 0;  // Unix time of the coordinator, not later than true by it
+  // When the coordinator took over from another by a fail-over, by that clock; 0:
+  // it never did.
+  std::int64_t took_over_us = 0;
   std::vector<FleetNode> nodes;  // those that have a row, by number
   std::string warning;           // what an operator should know of the coordinator, or empty
 };

@@ -22,6 +22,7 @@ struct Coordinator {
   std::map<std::uint32_t, std::int64_t> alive_until_us;
   std::uint64_t revision = 0;
   std::int64_t clock_us = 0;
+  std::int64_t took_over_us = 0;
   std::uint64_t writes = 0;
   // As PostgreSQL does: rows count their own writes, which are compared, and of the
   // root only the generation. Otherwise the fleet's revision and all values, as etcd.
@@ -32,6 +33,7 @@ struct Coordinator {
     view.root = root;
     view.revision = revision;
     view.clock_us = clock_us;
+    view.took_over_us = took_over_us;
     for (auto it = nodes.lower_bound(first); it != nodes.end() && it->first <= last; ++it) {
       view.nodes.push_back(it->second);
       const auto until = alive_until_us.find(it->first);

@@ -72,8 +72,8 @@ $two->stop('immediate');
 
 my $load = start_collector($one, '--clients', 2, '--ids', 100_000_000, '--save', "$files/across", '--tolerate', 'IDG01');
 my $before = generation($primary);
-my $extended = $primary->safe_psql('postgres', "SELECT max(revision) FROM idgen_internal.node WHERE name = 'one'");
-$primary->poll_query_until('postgres', "SELECT max(revision) > $extended + 2 FROM idgen_internal.node WHERE name = 'one'") or die;
+my $extended = $primary->safe_psql('postgres', "SELECT max(revision) FROM idgen_internal.node WHERE name LIKE 'one %'");
+$primary->poll_query_until('postgres', "SELECT max(revision) > $extended + 2 FROM idgen_internal.node WHERE name LIKE 'one %'") or die;
 $primary->stop('immediate');
 $standby->promote;
 $standby->poll_query_until('postgres', "SELECT generation > $before FROM idgen_internal.fleet") or die 'no raise';
@@ -126,7 +126,7 @@ poll(sub {
 }) or die 'no commit wait was cut';
 my $acknowledged = $one->safe_psql('postgres', "SELECT extract(epoch FROM ceiling) FROM snowflake_instance");
 if ($acknowledged ne '') {
-    my $written = $primary->safe_psql('postgres', "SELECT extract(epoch FROM ceiling_at) FROM idgen_internal.node WHERE name = 'held'");
+    my $written = $primary->safe_psql('postgres', "SELECT extract(epoch FROM ceiling_at) FROM idgen_internal.node WHERE name LIKE 'held %'");
     cmp_ok($written, '>', $acknowledged, 'a ceiling that only the primary has is not published');
 } else {
     is($one->safe_psql('postgres', 'SELECT state FROM snowflake_instance'), 'fenced', 'a ceiling that only the primary has is not published');
@@ -139,4 +139,28 @@ push @saved, issue($one, 'after the promotion', 300_000);
 is(repeats(@saved), 0, 'synchronous, the commit wait cut, promotion: 0 repeats');
 $one->stop;
 $standby->stop;
+
+# --- the whole fleet is lost: it was made just before the fail-over ------------------------
+
+($primary, $standby, $registry) = pair('young');
+cut($standby);
+$one = new_node('early', "idgen.registry = '$registry'", 'idgen.shard = 9', 'idgen.window = 10s');
+$one->start;
+$one->safe_psql('postgres', 'CREATE EXTENSION idgen');
+wait_for_state($one);
+$primary->stop('immediate');
+$standby->promote;
+my $late = new_node('late', "idgen.registry = '$registry'", 'idgen.shard = 9');
+$late->start;
+$late->safe_psql('postgres', 'CREATE EXTENSION idgen');
+wait_for_state($late);
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM idgen_internal.node'), '1', 'a coordinator that never heard of the fleet begins one');
+is($late->safe_psql('postgres', "SELECT floor > clock_timestamp() + interval '1 min' FROM snowflake_instance"), 't',
+    'above all that may still be issued of the one that was lost');
+poll_log($one, qr/the registry is another than the one that was there before.*snowflake_raise_registry\(\)/);
+$late->stop;    # the pinned node is free
+$one->safe_psql('postgres', 'SELECT snowflake_raise_registry()');
+wait_for_state($one);
+pass('those of the old one go on after a raise');
+$_->stop for $one, $standby;
 done_testing();

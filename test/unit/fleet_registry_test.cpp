@@ -3,6 +3,7 @@
 
 #include "registry/fleet_registry.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -535,7 +536,37 @@ TEST_F(FleetRegistryTest, a_raise_by_a_clock_that_is_behind_lifts_each_row) {
   set_clock(kNow - 8000);
   const auto two = start("two");
   ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
-  EXPECT_GT(row(*one).ceiling, kNow + 65'000);
+  EXPECT_GT(std::max(row(*one).ceiling, coordinator_.root.base), kNow + 65'000);
+}
+
+TEST_F(FleetRegistryTest, a_raise_lifts_the_rows_of_all_regions_whoever_raises) {
+  const auto far = start("far");
+  RegistryRequest elsewhere = request(*far, RegistryAsk::acquire);
+  elsewhere.region = 5;
+  far->held = ask(*far, elsewhere);
+  ASSERT_EQ(far->held.outcome, RegistryOutcome::done);
+  FleetNode &poisoned = coordinator_.nodes.at(far->held.node);
+  poisoned.ceiling = kNow + 500'000;
+  coordinator_.root.moved = true;
+  const auto pinned = start("pinned");
+  RegistryRequest one_node = request(*pinned, RegistryAsk::acquire);
+  one_node.shard = 3;
+  ASSERT_EQ(ask(*pinned, one_node).outcome, RegistryOutcome::done);
+  EXPECT_EQ(poisoned.ceiling, kNow + 580'000);
+}
+
+TEST_F(FleetRegistryTest, nodes_can_be_had_at_once_after_one_raise_upon_another) {
+  const auto one = start("one");
+  RegistryRequest pinned = request(*one, RegistryAsk::acquire);
+  pinned.shard = 3;
+  std::uint64_t issued = 0;
+  for (int i = 0; i < 5; ++i) {
+    one->held = ask(*one, pinned);
+    ASSERT_EQ(one->held.outcome, RegistryOutcome::done) << i << ": " << one->held.message;
+    EXPECT_GE(one->held.floor, issued);
+    issued = one->held.ceiling;
+    coordinator_.root.moved = true;
+  }
 }
 
 TEST_F(FleetRegistryTest, a_second_raise_is_above_what_was_taken_after_the_first) {
@@ -614,6 +645,44 @@ TEST_F(FleetRegistryTest, a_write_that_shows_that_the_registry_went_back_is_no_e
   // Its own row is as it was.
   EXPECT_EQ(extend(*one, kNow + 5000).outcome, RegistryOutcome::lost) << "U7";
   EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::refused);
+}
+
+TEST_F(FleetRegistryTest, a_fleet_that_a_fail_over_has_lost_begins_above_what_was_issued) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  ASSERT_EQ(extend(*one, kNow + 5000).outcome, RegistryOutcome::done);
+  // The new primary never heard of the fleet. Who knew it waits for an operator; one
+  // that comes anew can't know, and is to begin above what is still being issued.
+  coordinator_ = Coordinator{};
+  set_clock(kNow + 1000);
+  coordinator_.took_over_us = coordinator_.clock_us - 79'000'000;
+  EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::refused);
+  const auto two = start("two");
+  ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
+  EXPECT_GE(two->held.floor, kNow + 1000 + 80'000);
+  EXPECT_EQ(coordinator_.root.base, two->held.floor);
+  EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::refused);
+}
+
+TEST_F(FleetRegistryTest, a_coordinator_that_took_over_long_ago_begins_a_fleet_at_its_clock) {
+  coordinator_.took_over_us = coordinator_.clock_us - 80'000'000;
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  EXPECT_EQ(one->held.floor, kNow);
+}
+
+TEST_F(FleetRegistryTest, nothing_is_let_go_at_a_registry_that_went_back) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  const Coordinator snapshot = coordinator_;
+  ASSERT_EQ(extend(*one, kNow + 9000).outcome, RegistryOutcome::done);
+  coordinator_ = snapshot;
+  ASSERT_EQ(release(*one).outcome, RegistryOutcome::done);
+  EXPECT_EQ(row(*one).state, NodeState::held) << "others would find it free, below what was issued";
+  // Nor at one that has failed over, or that is empty.
+  coordinator_.root.moved = true;
+  ASSERT_EQ(release(*one).outcome, RegistryOutcome::done);
+  EXPECT_EQ(row(*one).state, NodeState::held);
 }
 
 TEST_F(FleetRegistryTest, a_raise_fences_every_holder) {
