@@ -298,12 +298,14 @@ CREATE TABLE idgen_internal.fleet (
     epoch text NOT NULL,
     generation bigint NOT NULL CHECK (generation > 0),
     base bigint NOT NULL CHECK (base >= 0),
+    raised timestamptz NOT NULL,
     system bigint NOT NULL,
     timeline integer NOT NULL
 );
 COMMENT ON TABLE idgen_internal.fleet IS 'what goes for all nodes of the fleet that this database coordinates; empty if it coordinates none';
 COMMENT ON COLUMN idgen_internal.fleet.generation IS 'grows whenever all ceilings are raised. Compared together with the base: after a second loss the same number may come again';
 COMMENT ON COLUMN idgen_internal.fleet.base IS 'no ceiling counts as lower than this tick';
+COMMENT ON COLUMN idgen_internal.fleet.raised IS 'when the base was set';
 COMMENT ON COLUMN idgen_internal.fleet.system IS 'system identifier of the cluster that the generation was made on';
 COMMENT ON COLUMN idgen_internal.fleet.timeline IS 'timeline of the WAL that the generation was made on';
 
@@ -360,6 +362,8 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Turn fsync on in the coordinator.';
     END IF;
+    -- A pooler may have lost what the client has set.
+    PERFORM set_config('synchronous_commit', 'on', true);
 END
 $$;
 COMMENT ON FUNCTION idgen_internal.fleet_check() IS 'reports an error unless this server may coordinate a fleet';
@@ -372,13 +376,15 @@ BEGIN
     RETURN (
         SELECT json_build_object(
             'clock_us', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
-            'revision', (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint,
+            -- Flushed: a crash may take the rest away, which is no loss.
+            'revision', (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint,
             'took_over_us', (extract(epoch FROM idgen_internal.took_over()) * 1000000)::bigint,
             'standbys', s.standbys,
             'synchronous', s.synchronous,
             'fleet', (
                 SELECT json_build_object('id', f.id, 'layout', f.layout, 'epoch', f.epoch,
                     'generation', f.generation, 'base', f.base,
+                    'raised_us', (extract(epoch FROM f.raised) * 1000000)::bigint,
                     'same_system', f.system = c.system_identifier,
                     'same_timeline', f.timeline = idgen_internal.timeline())
                 FROM idgen_internal.fleet AS f, pg_control_system() AS c),
@@ -410,7 +416,8 @@ COMMENT ON FUNCTION idgen_internal.fleet_read(bigint, bigint) IS 'for instances 
 CREATE FUNCTION idgen_internal.fleet_write(
     generation bigint, base bigint, nodes bigint[], revisions bigint[], epochs bigint[], take boolean,
     state "char", holder uuid, ceiling bigint, ceiling_us bigint, log2_lanes integer,
-    system bigint, name text, alive_ms bigint, recorded_us bigint, skew_us bigint, window_us bigint)
+    system bigint, name text, alive_ms bigint, recorded_us bigint, skew_us bigint, lead_us bigint,
+    window_us bigint)
     RETURNS json
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -418,20 +425,23 @@ DECLARE
     now_at constant timestamptz := clock_timestamp();
     clock_us constant bigint := (extract(epoch FROM now_at) * 1000000)::bigint;
     epoch_start constant timestamptz := timestamptz 'epoch';
+    tolerance_us bigint; -- lead_left() of src/registry/fleet_store.h
     changed bigint;
 BEGIN
     PERFORM idgen_internal.fleet_check();
     -- Writers pass each other; a raise waits for all of them, and they for it.
     LOCK TABLE idgen_internal.fleet IN ROW SHARE MODE;
-    PERFORM FROM idgen_internal.fleet AS f, pg_control_system() AS c
+    SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 10)
+        INTO tolerance_us
+        FROM idgen_internal.fleet AS f, pg_control_system() AS c
         WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base
             AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline();
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the fleet is of another generation' USING ERRCODE = 'serialization_failure';
     END IF;
-    IF window_us > 0 AND ceiling_us > greatest(clock_us + skew_us, recorded_us) + window_us THEN
-        RAISE EXCEPTION 'the ceiling asked for lies % ahead of the coordinator''s clock',
-            justify_interval((ceiling_us - clock_us) * interval '1 microsecond')
+    IF window_us > 0 AND ceiling_us > greatest(clock_us + tolerance_us, recorded_us) + window_us THEN
+        RAISE EXCEPTION 'the ceiling asked for lies too far ahead of the coordinator''s clock: by more than % s',
+            (skew_us + window_us) / 1000000
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Set the clocks right: one bad clock must not use nodes up.';
     END IF;
@@ -466,27 +476,27 @@ BEGIN
     RETURN json_build_object('revision', (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint);
 END
 $$;
-COMMENT ON FUNCTION idgen_internal.fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint)
+COMMENT ON FUNCTION idgen_internal.fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint, bigint)
     IS 'for instances that lease from here: takes, extends or releases nodes, all of them or none';
 
-CREATE FUNCTION idgen_internal.fleet_create(id uuid, layout text, epoch text, generation bigint, base bigint)
+CREATE FUNCTION idgen_internal.fleet_create(id uuid, layout text, epoch text, generation bigint, base bigint, raised_us bigint)
     RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM idgen_internal.fleet_check();
-    INSERT INTO idgen_internal.fleet (id, layout, epoch, generation, base, system, timeline)
+    INSERT INTO idgen_internal.fleet (id, layout, epoch, generation, base, raised, system, timeline)
         SELECT fleet_create.id, fleet_create.layout, fleet_create.epoch, fleet_create.generation,
-            fleet_create.base, c.system_identifier, idgen_internal.timeline()
+            fleet_create.base, timestamptz 'epoch' + raised_us * interval '1 microsecond', c.system_identifier, idgen_internal.timeline()
         FROM pg_control_system() AS c
         ON CONFLICT DO NOTHING;
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION idgen_internal.fleet_create(uuid, text, text, bigint, bigint) IS 'for instances that lease from here: makes the fleet; false if there is one';
+COMMENT ON FUNCTION idgen_internal.fleet_create(uuid, text, text, bigint, bigint, bigint) IS 'for instances that lease from here: makes the fleet; false if there is one';
 
 CREATE FUNCTION idgen_internal.fleet_raise(
-    old_generation bigint, old_base bigint, generation bigint, base bigint, nodes bigint[], revisions bigint[],
-    ceilings bigint[]) RETURNS boolean
+    old_generation bigint, old_base bigint, generation bigint, base bigint, raised_us bigint,
+    nodes bigint[], revisions bigint[], ceilings bigint[]) RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -497,6 +507,7 @@ BEGIN
     UPDATE idgen_internal.fleet AS f SET
         generation = fleet_raise.generation,
         base = fleet_raise.base,
+        raised = timestamptz 'epoch' + raised_us * interval '1 microsecond',
         system = c.system_identifier,
         timeline = idgen_internal.timeline()
     FROM pg_control_system() AS c
@@ -516,14 +527,14 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])
+COMMENT ON FUNCTION idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])
     IS 'for instances that lease from here: raises all ceilings, to at least base; false if somebody else did';
 
 REVOKE ALL ON FUNCTION idgen_internal.timeline(), idgen_internal.took_over(), idgen_internal.fleet_check(),
     idgen_internal.fleet_read(bigint, bigint),
-    idgen_internal.fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint),
-    idgen_internal.fleet_create(uuid, text, text, bigint, bigint),
-    idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[]) FROM PUBLIC;
+    idgen_internal.fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint, bigint),
+    idgen_internal.fleet_create(uuid, text, text, bigint, bigint, bigint),
+    idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[]) FROM PUBLIC;
 
 CREATE FUNCTION snowflake_allow_leasing(role regrole, allowed boolean DEFAULT true) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -532,9 +543,9 @@ DECLARE
 BEGIN
     FOREACH fn IN ARRAY ARRAY[
         'fleet_read(bigint, bigint)',
-        'fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint)',
-        'fleet_create(uuid, text, text, bigint, bigint)',
-        'fleet_raise(bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])']
+        'fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint, bigint)',
+        'fleet_create(uuid, text, text, bigint, bigint, bigint)',
+        'fleet_raise(bigint, bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])']
     LOOP
         EXECUTE format(CASE WHEN allowed THEN 'GRANT EXECUTE ON FUNCTION idgen_internal.%s TO %s'
             ELSE 'REVOKE EXECUTE ON FUNCTION idgen_internal.%s FROM %s' END, fn, role);

@@ -55,7 +55,7 @@ Block look_at(std::span<const NodeOffer> nodes, const ChooseRules &rules,
   }
   if (mine > 0 && rules.not_mine) return block;
   block.free = true;
-  if (block.ceiling > rules.latest) return block;
+  if (block.ceiling > (mine == size ? rules.latest_mine : rules.latest)) return block;
   if (mine == size) {
     block.rank = {Rank::mine, 0};
   } else if (block.ceiling <= rules.now) {
@@ -73,13 +73,14 @@ Choice choose_pinned(std::span<const NodeOffer> nodes, const ChooseRules &rules)
   Choice choice;
   choice.first = static_cast<std::uint32_t>(first);
   choice.why = Choice::Why::found;
+  const bool mine = all_are(nodes, first, size, Is::mine);
   for (const NodeOffer &node : nodes.subspan(first, size)) {
     choice.ceiling = std::max(choice.ceiling, node.ceiling);
     if (node.is == Is::taken) choice.why = Choice::Why::pinned_taken;
     if (node.is == Is::barred) choice.why = Choice::Why::pinned_barred;
     if (choice.why != Choice::Why::found) return choice;
   }
-  if (choice.ceiling > rules.latest) choice.why = Choice::Why::ahead;
+  if (choice.ceiling > (mine ? rules.latest_mine : rules.latest)) choice.why = Choice::Why::ahead;
   return choice;
 }
 

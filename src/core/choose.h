@@ -33,12 +33,13 @@ struct NodeOffer {
 };
 
 struct ChooseRules {
-  unsigned log2_lanes = 0;   // 0 to kMaxLog2Lanes
-  std::int64_t pinned = -1;  // index of the block's first node, aligned; -1: any
-  bool not_mine = false;     // another than what is mine
-  bool scatter = false;      // anywhere: others have been faster again and again
-  std::uint64_t now = 0;     // tick of the coordinator's clock: ceilings up to it have passed
-  std::uint64_t latest = 0;  // a block with a ceiling above it is of no use
+  unsigned log2_lanes = 0;        // 0 to kMaxLog2Lanes
+  std::int64_t pinned = -1;       // index of the block's first node, aligned; -1: any
+  bool not_mine = false;          // another than what is mine
+  bool scatter = false;           // anywhere: others have been faster again and again
+  std::uint64_t now = 0;          // tick of the coordinator's clock: ceilings up to it have passed
+  std::uint64_t latest = 0;       // a block with a ceiling above it is of no use
+  std::uint64_t latest_mine = 0;  // unless it is wholly mine, and not above this
 };
 
 struct Choice {

@@ -366,6 +366,11 @@ void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSampl
   // A wall clock that has moved on meanwhile is judged as any other: the node is
   // taken, but order goes on.
   const bool rotated = move_ == Move::rotate && clock_.is_rollback(sample);
+  // How far the floor is ahead of issuing time by what was promised here.
+  const std::uint64_t now = issuing_tick(sample.monotonic);
+  const std::uint64_t skipped = has_held_ && std::min(highest_, answer.floor) > now
+                                    ? std::min(highest_, answer.floor) - now
+                                    : 0;
   end_move(true);
   move_ = Move::none;
   confirmed_ = confirmed_local_ = false;
@@ -386,7 +391,8 @@ void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSampl
     highest_ = std::max(highest_, answer.ceiling);
     turn.words.add(WordStep::Kind::raise, below);
     const ClockState before = clock_.state();
-    clock_.raise(sample, floor_ns, static_cast<std::int64_t>(answer.raised) * layout_.tick_ns);
+    clock_.raise(sample, floor_ns,
+                 static_cast<std::int64_t>(answer.raised + skipped) * layout_.tick_ns);
     if (clock_.state() != before) {
       turn.events.add(clock_.event(clock_.state() == ClockState::rollback
                                        ? ClockEventKind::rollback

@@ -166,6 +166,7 @@ std::string root_value(const FleetRoot &root, std::uint64_t cluster, std::uint64
       {"epoch", root.epoch},
       {"generation", root.generation},
       {"base", root.base},
+      {"raised_us", root.raised_us},
       {"cluster", hex(cluster)},
       {"nonce", hex(nonce)},
   });
@@ -180,6 +181,7 @@ bool parse_root(std::string_view value, std::uint64_t cluster, FleetRoot &root) 
   fields.text("epoch", root.epoch);
   fields.number("generation", root.generation);
   fields.number("base", root.base);
+  fields.number("raised_us", root.raised_us);
   fields.hexadecimal("cluster", made_on);
   fields.hexadecimal("nonce", nonce);
   root.exists = true;

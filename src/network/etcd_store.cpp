@@ -126,7 +126,9 @@ bool EtcdStore::is_too_far_ahead() const {
   const FleetWrite &write = step_.write;
   const std::int64_t clock = client_.clock_us();
   if (write.window_us == 0 || write.state != NodeState::held || clock == 0) return false;
-  const std::int64_t reference = std::max(add(clock, write.skew_us), write.recorded_us);
+  const std::int64_t tolerance =
+      std::max(write.skew_us, lead_left(write.lead_us, write.root.raised_us, clock));
+  const std::int64_t reference = std::max(add(clock, tolerance), write.recorded_us);
   return write.ceiling_us > add(reference, write.window_us);
 }
 
@@ -194,9 +196,8 @@ void EtcdStore::proceed() {
   const bool is_suspect = is_write && is_too_far_ahead();
   if (is_suspect && step_.probed) {
     finish(StoreOutcome::refused,
-           "the ceiling lies " +
-               std::to_string((step_.write.ceiling_us - client_.clock_us()) / 1'000'000) +
-               " s ahead of etcd's clock, which is further than is allowed");
+           "the ceiling asked for lies too far ahead of etcd's clock: by more than " +
+               std::to_string((step_.write.skew_us + step_.write.window_us) / 1'000'000) + " s");
   } else if (is_suspect || (makes_root && cluster_ == 0)) {
     // What has gone by since the last Date isn't known for sure (a virtual machine
     // may have stood still): nothing is refused for that.
@@ -361,6 +362,7 @@ void EtcdStore::make_raise(EtcdTransaction &transaction) {
   FleetRoot root = raise.root;
   root.base = raise.base;
   root.generation = raise.generation;
+  root.raised_us = raise.raised_us;
   transaction.put(keys_.root(), root_value(root, cluster_, draw()));
 }
 

@@ -27,9 +27,9 @@ constexpr char kSessionSettings[] =
 constexpr char kRead[] = "SELECT idgen_internal.fleet_read($1, $2)";
 constexpr char kWrite[] =
     "SELECT idgen_internal.fleet_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-    "$14, $15, $16, $17)";
-constexpr char kCreate[] = "SELECT idgen_internal.fleet_create($1, $2, $3, $4, $5)";
-constexpr char kRaise[] = "SELECT idgen_internal.fleet_raise($1, $2, $3, $4, $5, $6, $7)";
+    "$14, $15, $16, $17, $18)";
+constexpr char kCreate[] = "SELECT idgen_internal.fleet_create($1, $2, $3, $4, $5, $6)";
+constexpr char kRaise[] = "SELECT idgen_internal.fleet_raise($1, $2, $3, $4, $5, $6, $7, $8)";
 
 // libpq's messages have several lines, and end with one.
 std::string one_line(std::string_view text) {
@@ -110,6 +110,7 @@ FleetRoot root_of(const Json &fleet) {
   root.epoch = fleet.at("epoch").get<std::string>();
   root.generation = fleet.at("generation").get<std::uint64_t>();
   root.base = fleet.at("base").get<std::uint64_t>();
+  root.raised_us = number<std::int64_t>(fleet, "raised_us");
   root.same_system = fleet.at("same_system").get<bool>();
   root.moved = !root.same_system || !fleet.at("same_timeline").get<bool>();
   root.revision = root.generation;
@@ -153,22 +154,23 @@ void PgStore::read(std::uint32_t first, std::uint32_t last, std::int64_t timeout
 
 void PgStore::write(const FleetWrite &write, std::int64_t timeout) {
   write_ = write;
-  begin(Task::write, kWrite,
-        {std::to_string(write.root.generation), std::to_string(write.root.base),
-         array_of(write.nodes, &FleetNode::node), array_of(write.nodes, &FleetNode::revision),
-         array_of(write.nodes, &FleetNode::epoch), write.take ? "t" : "f",
-         std::string(1, letter_of(write.state)), to_hex(write.holder),
-         std::to_string(write.ceiling), std::to_string(write.ceiling_us),
-         std::to_string(write.log2_lanes), signed_text(write.system), write.name,
-         std::to_string(write.alive_ms), std::to_string(write.recorded_us),
-         std::to_string(write.skew_us), std::to_string(write.window_us)},
-        timeout);
+  begin(
+      Task::write, kWrite,
+      {std::to_string(write.root.generation), std::to_string(write.root.base),
+       array_of(write.nodes, &FleetNode::node), array_of(write.nodes, &FleetNode::revision),
+       array_of(write.nodes, &FleetNode::epoch), write.take ? "t" : "f",
+       std::string(1, letter_of(write.state)), to_hex(write.holder), std::to_string(write.ceiling),
+       std::to_string(write.ceiling_us), std::to_string(write.log2_lanes),
+       signed_text(write.system), write.name, std::to_string(write.alive_ms),
+       std::to_string(write.recorded_us), std::to_string(write.skew_us),
+       std::to_string(write.lead_us), std::to_string(write.window_us)},
+      timeout);
 }
 
 void PgStore::create(const FleetRoot &root, std::int64_t timeout) {
   begin(Task::create, kCreate,
         {to_hex(root.id), root.layout, root.epoch, std::to_string(root.generation),
-         std::to_string(root.base)},
+         std::to_string(root.base), std::to_string(root.raised_us)},
         timeout);
 }
 
@@ -176,8 +178,8 @@ void PgStore::raise(const FleetRaise &raise, std::int64_t timeout) {
   begin(Task::raise, kRaise,
         {std::to_string(raise.root.generation), std::to_string(raise.root.base),
          std::to_string(raise.generation), std::to_string(raise.base),
-         array_of(raise.above, &FleetNode::node), array_of(raise.above, &FleetNode::revision),
-         array_of(raise.above, &FleetNode::ceiling)},
+         std::to_string(raise.raised_us), array_of(raise.above, &FleetNode::node),
+         array_of(raise.above, &FleetNode::revision), array_of(raise.above, &FleetNode::ceiling)},
         timeout);
 }
 

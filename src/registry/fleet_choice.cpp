@@ -32,6 +32,11 @@ FleetRegistry::Next FleetRegistry::acquire() {
         RegistryOutcome::refused,
         "idgen.shard must be a multiple of idgen.lanes, which is " + std::to_string(lanes));
   }
+  // A change of nodes that can't be recorded must not use up one after another.
+  std::string why;
+  if (!held_.empty() && record_is_ours_ && !record_store_.store(record_, why)) {
+    return answer(RegistryOutcome::failed, std::move(why));
+  }
   if (request_.shard >= 0 && (request_.another || request_.fresh)) {
     return answer(RegistryOutcome::refused, "idgen.shard pins node " +
                                                 std::to_string(request_.shard) +
@@ -101,10 +106,13 @@ FleetRegistry::Next FleetRegistry::choose_node() {
   rules.not_mine = request_.another || request_.fresh;
   rules.scatter = attempts_ >= kScatterFrom;
   rules.now = coordinator_tick(0);
-  rules.latest = std::max(coordinator_tick(request_.skew + request_.alive), view_.root.base);
+  rules.latest = std::max(coordinator_tick(tolerance() + request_.alive), view_.root.base);
   if (request_.fresh && request_.latest > 0) {
     rules.latest = std::min(rules.latest, request_.latest - 1);
   }
+  // Its own node takes an instance no further than it is itself.
+  const std::uint64_t own = std::max(request_.issuing_tick, record_.ceiling);
+  rules.latest_mine = std::max(rules.latest, own + issue_.ticks_covering(request_.alive));
   const Choice choice = choose(offers(first, size), rules, host_.draw(UINT64_MAX));
   if (choice.why == Choice::Why::found) return take(choice, first);
   return answer(RegistryOutcome::refused, why_none(choice, first, size));

@@ -74,6 +74,7 @@ FleetWrite FleetRegistry::write_of(const std::vector<FleetNode> &rows) const {
   write.name = name_;
   write.alive_ms = request_.alive / 1'000'000;
   write.skew_us = request_.skew / 1000;
+  write.lead_us = lead_at_raise_us();
   write.window_us = request_.alive / 1000;
   return write;
 }
@@ -151,6 +152,7 @@ FleetRegistry::Next FleetRegistry::on_read() {
   std::sort(result_.view.nodes.begin(), result_.view.nodes.end(),
             [](const FleetNode &a, const FleetNode &b) { return a.node < b.node; });
   view_ = std::move(result_.view);
+  if (went_back(view_.root, view_.revision)) distrust();
   switch (request_.ask) {
     case RegistryAsk::acquire:
       if (const Next next = check_root(); next != Next::proceed) return next;
@@ -163,16 +165,18 @@ FleetRegistry::Next FleetRegistry::on_read() {
       if (const Next next = check_root(); next != Next::proceed) return next;
       return retire();
     case RegistryAsk::raise:
+      if (const Next next = check_layout(); next != Next::proceed) return next;
       return raise(request_.ceiling);
     case RegistryAsk::release:
-      if (!view_.root.exists || view_.root.moved || went_back()) {
+      if (!view_.root.exists || view_.root.moved || went_back(view_.root, view_.revision)) {
         // Its rows are not what was acknowledged; its liveness will end by itself.
         forget(request_.node);
         return answer(RegistryOutcome::done, "");
       }
       return release(rows_of(request_.node, request_.log2_lanes));
     default:
-      if (view_.root.id == seen_fleet_ && !went_back()) note_seen(view_.root, view_.revision);
+      if (view_.root.id == seen_fleet_ && !went_back(view_.root, view_.revision))
+        note_seen(view_.root, view_.revision);
       return answer(RegistryOutcome::done, "");
   }
 }
@@ -186,9 +190,10 @@ FleetRegistry::Next FleetRegistry::on_conflict() {
 }
 
 FleetRegistry::Next FleetRegistry::on_written() {
-  if (result_.revision < seen_revision_ && written_.root.generation == seen_generation_) {
+  if (went_back(written_.root, result_.revision)) {
     // The rows were as they had been, but others' are gone: so may be one that has
     // taken this node meanwhile.
+    distrust();
     held_.clear();
     return answer(RegistryOutcome::lost, "the registry has lost what it had acknowledged");
   }
@@ -248,7 +253,7 @@ FleetRegistry::Next FleetRegistry::resume() {
   const bool same_fleet = root_.exists && !root_.moved &&
                           record_.incarnation == request_.incarnation &&
                           record_.fleet == root_.id && record_.generation == root_.generation;
-  if (!ours || !same_fleet || went_back()) {
+  if (!ours || !same_fleet || went_back(view_.root, view_.revision)) {
     held_.clear();
     return answer(RegistryOutcome::lost,
                   "the registry doesn't name this incarnation any more as "
@@ -277,7 +282,7 @@ FleetRegistry::Next FleetRegistry::extend() {
 bool FleetRegistry::still_held(std::string &why) const {
   const FleetRoot &root = view_.root;
   const std::string what = node_text(held_.front().node, request_.log2_lanes);
-  if (!root.exists || root.id != root_.id || went_back()) {
+  if (!root.exists || root.id != root_.id || went_back(view_.root, view_.revision)) {
     why = "the registry has lost what it had acknowledged";
     return false;
   }
@@ -352,6 +357,8 @@ FleetRegistry::Next FleetRegistry::retire() {
   FleetWrite write = write_of(rows);
   write.root = view_.root;
   write.holder = row.holder;
+  write.system = row.system;
+  write.name = row.name;
   write.state = request_.retired ? NodeState::retired : NodeState::free;
   write.ceiling = row.ceiling;
   write.ceiling_us = row.ceiling_us;

@@ -92,6 +92,7 @@ class FleetRegistry final : public Registry {
   Next raise(std::uint64_t at_least);
 
   Next check_root();
+  Next check_layout();
   Next create_root();
   Next load_record();
   Next keep_record();
@@ -105,7 +106,12 @@ class FleetRegistry final : public Registry {
   std::vector<NodeOffer> offers(std::uint32_t first, std::uint32_t size) const;
   NodeOffer offer(const FleetNode &row) const;
   bool is_mine(const FleetNode &row) const;
-  bool went_back() const;
+  bool went_back(const FleetRoot &root, std::uint64_t revision) const;
+  void distrust();
+  std::int64_t lead_at_raise_us() const;
+  std::int64_t lead() const;  // now, ns
+  std::int64_t tolerance() const { return std::max(request_.skew, lead()); }
+  std::int64_t coordinator_us() const;
   bool still_held(std::string &why) const;
   void forget(std::uint32_t node);
   void note_seen(const FleetRoot &root, std::uint64_t revision);

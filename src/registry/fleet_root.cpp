@@ -16,21 +16,55 @@ void FleetRegistry::note_seen(const FleetRoot &root, std::uint64_t revision) {
 }
 
 // Has the coordinator lost what it had acknowledged?
-bool FleetRegistry::went_back() const {
-  if (view_.root.id != seen_fleet_ || seen_fleet_ == Incarnation{}) return false;
-  if (view_.root.generation != seen_generation_) return view_.root.generation < seen_generation_;
-  return view_.revision < seen_revision_;
+bool FleetRegistry::went_back(const FleetRoot &root, std::uint64_t revision) const {
+  if (root.id != seen_fleet_ || seen_fleet_ == Incarnation{}) return false;
+  if (root.generation != seen_generation_) return root.generation < seen_generation_;
+  return revision < seen_revision_;
 }
 
-FleetRegistry::Next FleetRegistry::check_root() {
+// Whatever it has lost, its revisions grow back in time: they are not believed
+// again before a raise, not after a restart either.
+void FleetRegistry::distrust() {
+  if (view_.root.generation != seen_generation_) return;
+  seen_revision_ = UINT64_MAX;
+  if (!record_found_ || record_copied_ || record_.fleet != seen_fleet_) return;
+  if (record_.generation != seen_generation_ || record_.revision == UINT64_MAX) return;
+  record_.revision = UINT64_MAX;
+  std::string why;  // a disk that fails now has been heard of elsewhere
+  (void)record_store_.store(record_, why);
+}
+
+std::int64_t FleetRegistry::lead_at_raise_us() const {
   const FleetRoot &root = view_.root;
-  if (!root.exists) return create_root();
+  if (root.base == 0 || root.raised_us == 0) return 0;
+  return std::clamp<std::int64_t>(to_us(root.base) - root.raised_us, 0, INT64_MAX / 4000);
+}
+
+std::int64_t FleetRegistry::lead() const {
+  return lead_left(lead_at_raise_us(), view_.root.raised_us, coordinator_us()) * 1000;
+}
+
+std::int64_t FleetRegistry::coordinator_us() const {
+  return view_.clock_us > 0 ? view_.clock_us : layout_.epoch_us + request_.issuing_ns / 1000;
+}
+
+// Ticks of another layout mean other times.
+FleetRegistry::Next FleetRegistry::check_layout() {
+  const FleetRoot &root = view_.root;
+  if (!root.exists) return Next::proceed;
   if (root.layout != to_text(layout_).view() ||
       root.epoch != epoch_to_text(layout_.epoch_us).view()) {
     reply_.recorded_layout = root.layout + " epoch " + root.epoch;
     return answer(RegistryOutcome::layout_mismatch,
                   "the settings name another layout than the fleet's registry");
   }
+  return Next::proceed;
+}
+
+FleetRegistry::Next FleetRegistry::check_root() {
+  const FleetRoot &root = view_.root;
+  if (!root.exists) return create_root();
+  if (const Next next = check_layout(); next != Next::proceed) return next;
   if (root.moved && !root.same_system) {
     return answer(RegistryOutcome::refused,
                   "the registry was made on another cluster than it is on now; after a "
@@ -38,13 +72,10 @@ FleetRegistry::Next FleetRegistry::check_root() {
   }
   // Not only what this instance asked for: each row is to be lifted.
   if (root.moved) return whole_ ? raise(0) : read_all();
-  if (went_back()) {
+  if (went_back(root, view_.revision)) {
     return answer(RegistryOutcome::refused,
-                  "the registry has gone back in time (generation " +
-                      std::to_string(root.generation) + ", revision " +
-                      std::to_string(view_.revision) + "; seen were " +
-                      std::to_string(seen_generation_) + ", " + std::to_string(seen_revision_) +
-                      "); after a restore, raise its ceilings by snowflake_raise_registry()");
+                  "the registry has gone back in time: it has lost what it had acknowledged; after "
+                  "a restore, raise its ceilings by snowflake_raise_registry()");
   }
   const bool another = seen_fleet_ != Incarnation{} && root.id != seen_fleet_;
   if (another && record_.registry == store_.describe() && root.generation <= seen_generation_) {
@@ -75,18 +106,22 @@ FleetRegistry::Next FleetRegistry::create_root() {
   const std::int64_t allowed = request_.skew + 2 * request_.alive;
   const bool took_over_lately =
       view_.took_over_us > 0 && view_.clock_us - view_.took_over_us < allowed / 1000;
-  if (leased || took_over_lately) root.base = coordinator_tick(allowed);
+  if (leased || took_over_lately) {
+    root.base = coordinator_tick(allowed);
+    root.raised_us = coordinator_us();
+  }
   step_ = Step::creating;
   store_.create(root, request_.timeout);
   return Next::step;
 }
 
 // Above everything that can have been acknowledged: no ceiling further ahead than
-// the clock + skew + liveness is accepted, but one more liveness on top of one that
-// is recorded there already; and each is raised by as much itself, for a clock that
-// is behind the one it replaces. The base takes those in that were come by rightly,
-// above an earlier raise, too, so that their nodes can be had again at once; what a
-// bad clock has carried away is lifted row by row.
+// the clock + tolerance + liveness is accepted, but one more liveness on top of one
+// that is recorded there already. The clock may be behind the one it replaces, so
+// the ceilings that are left count, too: each was a lead and a liveness ahead of the
+// clock at the most. The base takes in all that were come by rightly, so that their
+// nodes can be had again at once; what a bad clock has carried away is lifted row by
+// row.
 FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
   FleetRaise raise;
   raise.root = view_.root;
@@ -95,26 +130,28 @@ FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
     raise.root.layout = to_text(layout_).view();
     raise.root.epoch = epoch_to_text(layout_.epoch_us).view();
   }
-  const std::int64_t allowed = request_.skew + 2 * request_.alive;
-  // Above an earlier raise, too: what was taken after that may have been lost.
-  const std::uint64_t more = issue_.ticks_covering(allowed);
+  const std::uint64_t more = issue_.ticks_covering(request_.skew + 2 * request_.alive);
+  const std::uint64_t slack =
+      issue_.ticks_covering(std::max<std::int64_t>(request_.skew - lead(), 0) + 2 * request_.alive);
   const std::uint64_t rightly =
-      std::max(raise.root.base, coordinator_tick(request_.skew + request_.alive)) +
+      std::max(raise.root.base, coordinator_tick(tolerance() + request_.alive)) +
       issue_.ticks_covering(request_.alive);
-  raise.base = std::max({raise.root.base + more, coordinator_tick(allowed), at_least});
+  // Above an earlier raise: what was taken after that may have been lost.
+  raise.base = std::max(
+      {raise.root.base + slack, coordinator_tick(tolerance() + 2 * request_.alive), at_least});
   for (const FleetNode &row : view_.nodes) {
-    if (row.ceiling <= rightly) raise.base = std::max(raise.base, row.ceiling + more);
+    if (row.ceiling <= rightly) raise.base = std::max(raise.base, row.ceiling + slack);
   }
   if (request_.ask == RegistryAsk::raise) raise.base = std::max(raise.base, record_.ceiling);
   raise.base = std::min(raise.base, issue_.max_ceiling());
+  raise.raised_us = coordinator_us();
   const auto clock_ms =
       static_cast<std::uint64_t>(std::max<std::int64_t>(view_.clock_us, 0) / 1000);
   raise.generation = std::max({raise.root.generation + 1, seen_generation_ + 1, clock_ms});
   for (const FleetNode &row : view_.nodes) {
-    const std::uint64_t lifted = row.ceiling + more;
-    if (lifted <= raise.base) continue;
+    if (row.ceiling <= rightly) continue;
     raise.above.push_back(row);
-    raise.above.back().ceiling = std::min(lifted, issue_.max_ceiling());
+    raise.above.back().ceiling = std::min(row.ceiling + more, issue_.max_ceiling());
   }
   step_ = Step::raising;
   written_.root = raise.root;
@@ -122,6 +159,7 @@ FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
   if (!raise.root.exists) {
     raise.root.generation = raise.generation;
     raise.root.base = raise.base;
+    raise.root.raised_us = raise.raised_us;
     store_.create(raise.root, request_.timeout);
   } else {
     store_.raise(raise, request_.timeout);

@@ -16,6 +16,7 @@
 #ifndef IDGEN_REGISTRY_FLEET_STORE_H
 #define IDGEN_REGISTRY_FLEET_STORE_H
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -58,6 +59,7 @@ struct FleetRoot {
   std::string epoch;             // as epoch_to_text() writes it
   std::uint64_t generation = 0;  // grows with each raise
   std::uint64_t base = 0;        // no node's ceiling counts as lower than this tick
+  std::int64_t raised_us = 0;    // when the base was set; Unix time of the coordinator
   // The coordinator is another one than the generation was made on (PostgreSQL:
   // system identifier or timeline): nothing is taken or extended before a raise.
   bool moved = false;
@@ -94,12 +96,22 @@ struct FleetWrite {
   std::string name;
   std::int64_t alive_ms = 0;  // counts as alive for so long from now on; held only
   // Refused, if the ceiling lies further ahead than `window_us` above the greater
-  // of the coordinator's clock + `skew_us` and `recorded_us`: one bad clock must
-  // not poison nodes. 0: not checked.
+  // of the coordinator's clock + tolerance and `recorded_us`: one bad clock must not
+  // poison nodes. The tolerance is the greater of `skew_us` and what is left, by the
+  // coordinator's clock, of the last raise's lead. 0: not checked.
   std::int64_t recorded_us = 0;  // the highest effective ceiling among the nodes, as Unix time
   std::int64_t skew_us = 0;
+  std::int64_t lead_us = 0;  // how far ahead of the clock the last raise was; see lead_left()
   std::int64_t window_us = 0;
 };
+
+// How far a raise may still have instances ahead of the coordinator's clock: issuing
+// time runs at 0.9 of real speed until it meets the wall clock. All in us.
+constexpr std::int64_t lead_left(std::int64_t lead_us, std::int64_t raised_us,
+                                 std::int64_t clock_us) noexcept {
+  const std::int64_t since = std::max<std::int64_t>(clock_us - raised_us, 0);
+  return std::max<std::int64_t>(lead_us - since / 10, 0);
+}
 
 // Sets base and generation of a root, if it is still this one (for a root that
 // has `moved`: to the coordinator as it is), and the ceilings of single rows, if
@@ -109,6 +121,7 @@ struct FleetRaise {
   FleetRoot root;
   std::uint64_t base = 0;        // not lower than root.base
   std::uint64_t generation = 0;  // greater than root.generation
+  std::int64_t raised_us = 0;
   // Rows that are raised further than to `base`: as read, but for `ceiling`, which
   // is what each is raised to.
   std::vector<FleetNode> above;

@@ -67,9 +67,10 @@ struct Coordinator {
         return result;
       }
     }
+    const std::int64_t tolerance =
+        std::max(write.skew_us, lead_left(write.lead_us, root.raised_us, clock_us));
     if (write.window_us > 0 &&
-        write.ceiling_us >
-            std::max(clock_us + write.skew_us, write.recorded_us) + write.window_us) {
+        write.ceiling_us > std::max(clock_us + tolerance, write.recorded_us) + write.window_us) {
       result.outcome = StoreOutcome::refused;
       result.message = "the ceiling lies too far ahead of the coordinator's clock";
       return result;
@@ -113,6 +114,7 @@ struct Coordinator {
     ++revision;
     root.generation = raise.generation;
     root.base = raise.base;
+    root.raised_us = raise.raised_us;
     root.moved = false;
     for (const FleetNode &row : raise.above) {
       FleetNode &raised = nodes[row.node];

@@ -43,10 +43,18 @@ std::set<std::uint32_t> all_choices(const std::vector<NodeOffer> &nodes, const C
 }
 using Set = std::set<std::uint32_t>;
 
-TEST(Choose, prefers_what_is_mine_whatever_its_ceiling) {
+TEST(Choose, prefers_what_is_mine_up_to_a_bound_of_its_own) {
   std::vector<NodeOffer> nodes = region("..m.x...");
-  nodes[2].ceiling = 1900;
-  EXPECT_EQ(all_choices(nodes, rules()), Set{2});
+  ChooseRules own = rules();
+  own.latest_mine = own.latest + 500;
+  nodes[2].ceiling = own.latest_mine;
+  EXPECT_EQ(all_choices(nodes, own), Set{2});
+  own.pinned = 2;
+  EXPECT_EQ(choose(nodes, own, 0).why, Why::found);
+  nodes[2].ceiling = own.latest_mine + 1;
+  EXPECT_EQ(choose(nodes, own, 0).why, Why::ahead);
+  own.pinned = -1;
+  EXPECT_EQ(all_choices(nodes, own).count(2), 0u);
 }
 
 TEST(Choose, takes_no_node_that_another_holds_or_that_is_barred) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <set>
 #include <string>
@@ -669,6 +670,95 @@ TEST_F(FleetRegistryTest, a_coordinator_that_took_over_long_ago_begins_a_fleet_a
   const auto one = start("one");
   ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
   EXPECT_EQ(one->held.floor, kNow);
+}
+
+TEST_F(FleetRegistryTest, a_registry_that_went_back_is_not_believed_again_when_its_revisions_grow) {
+  auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  const Coordinator snapshot = coordinator_;
+  ASSERT_EQ(extend(*one, kNow + 9000).outcome, RegistryOutcome::done);
+  coordinator_ = snapshot;
+  ASSERT_EQ(extend(*one, kNow + 10'000).outcome, RegistryOutcome::lost);
+  coordinator_.revision += 1000;  // leases that end, or other fleets' writes
+  EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::refused);
+  one = start("one");
+  EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::refused) << "nor after a restart";
+  ASSERT_EQ(ask(*one, request(*one, RegistryAsk::raise)).outcome, RegistryOutcome::done);
+  EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+}
+
+TEST_F(FleetRegistryTest, a_drain_does_not_make_it_forget_that_the_registry_went_back) {
+  const auto one = start("one");
+  const auto two = start("two");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  const Coordinator snapshot = coordinator_;
+  ASSERT_EQ(ask(*one, request(*one, RegistryAsk::raise)).outcome, RegistryOutcome::done);
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
+  coordinator_ = snapshot;
+  EXPECT_EQ(release(*one).outcome, RegistryOutcome::done);
+  EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::refused);
+}
+
+TEST_F(FleetRegistryTest, an_extension_in_a_generation_of_before_is_a_loss) {
+  const auto one = start("one");
+  const auto two = start("two");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  const Coordinator snapshot = coordinator_;
+  ASSERT_EQ(ask(*two, request(*two, RegistryAsk::raise)).outcome, RegistryOutcome::done);
+  ASSERT_EQ(ask(*one, request(*one, RegistryAsk::list)).outcome, RegistryOutcome::done);
+  coordinator_ = snapshot;
+  EXPECT_EQ(extend(*one, kNow + 9000).outcome, RegistryOutcome::lost);
+}
+
+TEST_F(FleetRegistryTest, an_instance_of_another_layout_raises_nothing) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  const std::uint64_t base = coordinator_.root.base;
+  layout_ = layout("time:41 region:3 shard:3 sequence:12 tick:10ms");
+  const auto other = start("other");
+  EXPECT_EQ(ask(*other, request(*other, RegistryAsk::raise)).outcome,
+            RegistryOutcome::layout_mismatch);
+  EXPECT_EQ(coordinator_.root.base, base);
+}
+
+TEST_F(FleetRegistryTest, a_rotation_that_can_not_be_recorded_takes_no_node) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  fs::remove_all(root_ / "one");
+  std::ofstream(root_ / "one") << "no folder";
+  EXPECT_EQ(rotate(*one).outcome, RegistryOutcome::failed);
+  EXPECT_EQ(coordinator_.nodes.size(), 1u);
+}
+
+TEST_F(FleetRegistryTest, nodes_can_be_changed_while_a_raise_has_everybody_ahead) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  ASSERT_EQ(ask(*one, request(*one, RegistryAsk::raise)).outcome, RegistryOutcome::done);
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  // 25 s later issuing time has gone 22.5 s further.
+  const std::uint64_t ahead = one->held.floor + 22'500;
+  set_clock(kNow + 25'000);
+  RegistryRequest wanted = request(*one, RegistryAsk::acquire);
+  wanted.another = true;
+  wanted.issuing_tick = ahead + 3000;
+  const RegistryReply reply = ask(*one, wanted);
+  EXPECT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+  // One bad clock must not use nodes up, all the same.
+  const auto bad = start("bad");
+  wanted = request(*bad, RegistryAsk::acquire);
+  wanted.issuing_tick = clock() + 95'000;
+  EXPECT_EQ(ask(*bad, wanted).outcome, RegistryOutcome::refused);
+}
+
+TEST_F(FleetRegistryTest, a_raise_that_is_repeated_adds_little) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_EQ(ask(*one, request(*one, RegistryAsk::raise)).outcome, RegistryOutcome::done);
+    ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  }
+  EXPECT_LT(coordinator_.root.base, kNow + 80'000 + 4 * 25'000);
 }
 
 TEST_F(FleetRegistryTest, nothing_is_let_go_at_a_registry_that_went_back) {
