@@ -678,9 +678,9 @@ CREATE FUNCTION snowflake_resume() RETURNS boolean
     AS 'MODULE_PATHNAME', 'idgen_resume' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION snowflake_resume() IS 'puts this instance back into service after snowflake_drain(); false if it was in service';
 
-CREATE FUNCTION snowflake_raise_registry(at_least timestamptz DEFAULT NULL) RETURNS void
+CREATE FUNCTION snowflake_raise_registry(at_least timestamptz DEFAULT NULL, force boolean DEFAULT false) RETURNS void
     AS 'MODULE_PATHNAME', 'idgen_raise_registry' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION snowflake_raise_registry(timestamptz) IS 'raises the ceilings of all nodes of the fleet above all that may be in use, after its registry was restored; and to a time, if one is given';
+COMMENT ON FUNCTION snowflake_raise_registry(timestamptz, boolean) IS 'raises the ceilings of all nodes of the fleet above all that may be in use, after its registry was restored; and to a time, if one is given, which may be more than a day ahead only by force';
 
 CREATE FUNCTION snowflake_retire_node(node bigint, retired boolean DEFAULT true) RETURNS void
     AS 'MODULE_PATHNAME', 'idgen_retire_node' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -688,4 +688,4 @@ COMMENT ON FUNCTION snowflake_retire_node(bigint, boolean) IS 'never hands a nod
 
 REVOKE ALL ON FUNCTION snowflake_accept_clock(), snowflake_confirm_copy(),
     snowflake_confirm_local(), snowflake_rotate_node(), snowflake_drain(), snowflake_resume(),
-    snowflake_raise_registry(timestamptz), snowflake_retire_node(bigint, boolean) FROM PUBLIC;
+    snowflake_raise_registry(timestamptz, boolean), snowflake_retire_node(bigint, boolean) FROM PUBLIC;

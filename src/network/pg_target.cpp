@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 namespace idgen {
@@ -24,6 +25,31 @@ struct FreeOptions {
   void operator()(PQconninfoOption *options) const { PQconninfoFree(options); }
 };
 
+using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
+
+const char *value_of(const Options &options, std::string_view keyword) {
+  for (const PQconninfoOption *o = options.get(); o != nullptr && o->keyword != nullptr; ++o) {
+    if (keyword == o->keyword) return o->val;
+  }
+  return nullptr;
+}
+
+// What libpq takes from the environment, and from the service file: that of the
+// service that is named, as if PGSERVICE named it.
+Options defaults_with(const char *service) {
+  constexpr char name[] = "PGSERVICE";
+  const char *set = getenv(name);
+  const std::string before = set == nullptr ? "" : set;
+  if (service != nullptr) setenv(name, service, 1);
+  Options defaults(PQconndefaults());
+  if (set != nullptr) {
+    setenv(name, before.c_str(), 1);
+  } else {
+    unsetenv(name);
+  }
+  return defaults;
+}
+
 // The i-th of a list, or its only one.
 std::string pick(const std::vector<std::string> &items, std::size_t i) {
   return items.size() == 1 ? items.front() : items[i];
@@ -33,31 +59,29 @@ std::string pick(const std::vector<std::string> &items, std::size_t i) {
 
 bool parse_pg_target(std::string_view conninfo, PgTarget &target, std::string &why) {
   char *complaint = nullptr;  // it may quote the string
-  const std::unique_ptr<PQconninfoOption, FreeOptions> options(
-      PQconninfoParse(std::string(conninfo).c_str(), &complaint));
+  const Options options(PQconninfoParse(std::string(conninfo).c_str(), &complaint));
   PQfreemem(complaint);
   if (!options) {
     why = "idgen.registry is no connection string of libpq's";
     return false;
   }
-  std::string hosts;
-  std::string addresses;
-  std::string ports;
-  bool says_which = false;
+  const Options defaults = defaults_with(value_of(options, "service"));
+  const auto effective = [&](const char *keyword) -> std::string {
+    const char *value = value_of(options, keyword);
+    if (value == nullptr) value = value_of(defaults, keyword);
+    return value == nullptr ? "" : value;
+  };
+  const std::string hosts = effective("host");
+  const std::string addresses = effective("hostaddr");
+  const std::string ports = effective("port");
+  bool says_which = effective("target_session_attrs") != "any";
   target = PgTarget{};
   for (const PQconninfoOption *option = options.get(); option->keyword != nullptr; ++option) {
     if (option->val == nullptr) continue;
     const std::string_view keyword = option->keyword;
-    if (keyword == "host") {
-      hosts = option->val;
-    } else if (keyword == "hostaddr") {
-      addresses = option->val;
-    } else if (keyword == "port") {
-      ports = option->val;
-    } else {
-      says_which = says_which || keyword == "target_session_attrs";
-      target.common.emplace_back(option->keyword, option->val);
-    }
+    if (keyword == "host" || keyword == "hostaddr" || keyword == "port") continue;
+    says_which = says_which || keyword == "target_session_attrs";
+    target.common.emplace_back(option->keyword, option->val);
   }
   const std::vector<std::string> host = split(hosts);
   const std::vector<std::string> address = split(addresses);

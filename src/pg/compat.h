@@ -25,6 +25,24 @@ inline int proc_count() {
   return MaxBackends + NUM_AUXILIARY_PROCS;
 }
 
+// Memory of settings, which PostgreSQL frees.
+inline char *setting_strdup(const char *text) {
+#if PG_VERSION_NUM >= 160000
+  return guc_strdup(ERROR, text);
+#else
+  char *copy = strdup(text);
+  if (copy == nullptr) ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+  return copy;
+#endif
+}
+inline void setting_free(void *memory) {
+#if PG_VERSION_NUM >= 160000
+  guc_free(memory);
+#else
+  free(memory);
+#endif
+}
+
 // Named wait events of extensions came with 17; before that all of them show as
 // "Extension".
 inline uint32 named_wait_event(const char *name, uint32 &event) {

@@ -9,6 +9,7 @@
 #include "pg/errors.h"
 #include "pg/injection.h"
 #include "pg/layouts.h"
+#include "pg/registry_link.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
 
@@ -43,6 +44,7 @@ struct WorkerReport {
   std::int64_t clock_skew;
   bool drained_by_operator;
   bool cut_off;
+  bool fleet_disagrees;
 };
 
 WorkerReport read_worker_report() {
@@ -54,7 +56,8 @@ WorkerReport read_worker_report() {
                                clock.state(),
                                clock.skew(),
                                shared->keeper.drained_by_operator(),
-                               shared->keeper.cut_off()};
+                               shared->keeper.cut_off(),
+                               shared->info.fleet_disagrees};
   LWLockRelease(info_lock);
   return report;
 }
@@ -88,15 +91,14 @@ const char *hint_for(ClockTrouble trouble) {
                       detail_of_error(report), errhint("%s", hint_for(report.trouble))));
       break;
     case GrantState::mismatch:
-      ereport(
-          ERROR,
-          (errcode(IDGEN_ERRCODE_LAYOUT_MISMATCH),
-           errmsg("the configured layout is not the one this instance has recorded"),
-           errdetail("The settings say \"%s epoch %s\"; the record says \"%s\".",
-                     pstrdup(to_text(instance_layout).text),
-                     pstrdup(epoch_to_text(instance_layout.epoch_us).text), report.recorded_layout),
-           errhint("Set idgen.layout and idgen.epoch to what the record says and restart the "
-                   "server.")));
+      ereport(ERROR, (errcode(IDGEN_ERRCODE_LAYOUT_MISMATCH),
+                      errmsg("the configured layout is not the one that is recorded"),
+                      errdetail("The settings say \"%s epoch %s\"; the %s says \"%s\".",
+                                pstrdup(to_text(instance_layout).text),
+                                pstrdup(epoch_to_text(instance_layout.epoch_us).text),
+                                report.fleet_disagrees ? "fleet's registry" : "record",
+                                report.recorded_layout),
+                      errhint("Set idgen.layout and idgen.epoch to that and restart the server.")));
       break;
     case GrantState::drained:
       ereport(ERROR, (errcode(IDGEN_ERRCODE_DRAINED),
@@ -121,14 +123,15 @@ const char *hint_for(ClockTrouble trouble) {
                    "idgen.epoch or a wider time field.")));
       break;
     default:
-      ereport(ERROR,
-              (errcode(IDGEN_ERRCODE_NO_NODE), errmsg("this instance holds no node"),
-               detail_of_error(report),
-               report.cut_off
-                   ? errhint("Issuing goes on by itself when the fleet's registry answers again; a "
-                             "longer idgen.window rides out more.")
-                   : errhint("The view snowflake_instance shows its state; idgen.region and "
-                             "idgen.shard choose the node.")));
+      ereport(
+          ERROR,
+          (errcode(IDGEN_ERRCODE_NO_NODE), errmsg("this instance holds no node"),
+           detail_of_error(report),
+           report.cut_off
+               ? errhint("Issuing goes on by itself when the fleet's registry answers again; a "
+                         "longer idgen.window rides out more.")
+               : errhint("The view snowflake_instance shows its state, snowflake_fleet who holds "
+                         "which node of a fleet.")));
   }
   pg_unreachable();
 }
@@ -257,7 +260,9 @@ void require_worker() {
 }
 
 void report_no_node() {
-  report_refusal(GrantState::fenced);
+  const GrantState state = current_state();
+  const bool waits = state == GrantState::active || state == GrantState::acquiring;
+  report_refusal(waits ? GrantState::fenced : state);
 }
 
 void require_layout_matches_record() {
@@ -277,6 +282,10 @@ void require_layout_matches_record() {
       return;
     case GrantState::acquiring:
       report_max_wait({});
+    case GrantState::fenced:
+      // Without a node, but what it would be used with is known.
+      if (record_names_the_layout()) return;
+      report_refusal(state);
     default:
       report_refusal(state);
   }

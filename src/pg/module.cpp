@@ -2,6 +2,7 @@
 
 #include "pg/layouts.h"
 #include "pg/prelude.h"
+#include "pg/secrecy.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
 #include "pg/worker.h"
@@ -17,6 +18,7 @@ void _PG_init(void) {
   idgen::pg::watch_layouts();
   // Loaded by a function call: decoding works, and nothing else is offered.
   if (!process_shared_preload_libraries_in_progress) return;
+  idgen::pg::install_log_hook();
   idgen::pg::define_settings();
   idgen::pg::install_shmem_hooks();
   idgen::pg::register_worker();

@@ -19,6 +19,8 @@ IDGEN_SQL_FUNCTION(idgen_retire_node);
 namespace idgen::pg {
 namespace {
 
+constexpr std::int64_t kFarAheadUs = std::int64_t{86400} * 1'000'000;
+
 Grant current_grant() {
   return unpack(issue_layout, shared->grant.load(std::memory_order_acquire));
 }
@@ -99,7 +101,7 @@ Datum idgen_rotate_node(PG_FUNCTION_ARGS) {
   if (!wait_until([&] { return moves().ended > before; })) report_still_busy("the rotation");
   if (!moves().succeeded) {
     LWLockAcquire(info_lock, LW_SHARED);
-    const char *error = pstrdup(shared->info.error);
+    const char *error = pstrdup(shared->info.last_failure);
     LWLockRelease(info_lock);
     ereport(ERROR, (errcode(IDGEN_ERRCODE_NO_NODE), errmsg("no other node could be taken"),
                     error[0] == '\0' ? 0 : errdetail("The worker says: %s.", error),
@@ -141,12 +143,27 @@ Datum idgen_raise_registry(PG_FUNCTION_ARGS) {
       ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
                       errmsg("ceilings can't be raised to infinity")));
     }
-    const TickResult tick = tick_not_before(instance_layout, at + kUnixToPostgresUs);
-    if (tick.fault == Fault::past_end) {
+    std::int64_t unix_us = 0;
+    TickResult tick = {0, Fault::past_end};
+    if (!__builtin_add_overflow(at, kUnixToPostgresUs, &unix_us)) {
+      tick = tick_not_before(instance_layout, unix_us);
+    }
+    if (tick.fault != Fault::none) {
       ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-                      errmsg("the time is outside of the layout"),
-                      errdetail("The layout ends at %s.",
+                      errmsg("time %s is outside of the layout", timestamptz_to_str(at)),
+                      errdetail("It holds times from %s to before %s.",
+                                pstrdup(epoch_to_text(instance_layout.epoch_us).text),
                                 pstrdup(epoch_to_text(instance_layout.end_us()).text))));
+    }
+    const TimestampTz now = GetCurrentTimestamp();
+    const bool force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+    if (!force && at > now + kFarAheadUs) {
+      ereport(ERROR,
+              (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+               errmsg("time %s is more than a day ahead", timestamptz_to_str(at)),
+               errdetail("All IDs of the fleet would be of that time or later from now on, and "
+                         "ceilings never go down."),
+               errhint("If that is meant, say force => true.")));
     }
     ceiling = static_cast<std::int64_t>(tick.tick);
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "network/network.h"
+#include "pg/door.h"
 #include "pg/settings.h"
 #include "registry/fleet_registry.h"
 #include "registry/local_registry.h"
@@ -98,6 +99,19 @@ bool RegistryLink::open() {
   registry_ = std::make_unique<FleetRegistry>(record_, *store_, instance_layout,
                                               LocalHost::here(system_), instance_name());
   return true;
+}
+
+bool record_names_the_layout() noexcept {
+  bool same = false;
+  (void)guarded([&same] {
+    OwnRecord record;
+    bool copied = false;
+    std::string why;
+    if (RecordFile(kRecordDirectory).load(record, copied, why) != RecordStore::Load::loaded) return;
+    same = record.layout == to_text(instance_layout).view() &&
+           record.epoch == epoch_to_text(instance_layout.epoch_us).view();
+  });
+  return same;
 }
 
 }  // namespace idgen::pg

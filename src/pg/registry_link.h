@@ -36,6 +36,10 @@ class RegistryLink {
   std::unique_ptr<Registry> registry_;
 };
 
+// Does the instance's own record say the layout of the settings? False if there is no
+// record, or if it can't be read. In any process.
+bool record_names_the_layout() noexcept;
+
 }  // namespace idgen::pg
 
 #endif  // IDGEN_PG_REGISTRY_LINK_H

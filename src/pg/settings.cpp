@@ -8,7 +8,9 @@
 
 #include "core/choose.h"
 #include "core/lease.h"
+#include "pg/compat.h"
 #include "pg/prelude.h"
+#include "pg/secrecy.h"
 
 namespace idgen::pg {
 
@@ -16,7 +18,7 @@ Layout instance_layout;
 IssueLayout issue_layout;
 int region = 0;
 int lanes = 1;
-char *registry = nullptr;
+const char *registry = "local";
 int shard = -1;
 int window = 3000;
 int max_lead = 10;
@@ -38,6 +40,7 @@ namespace {
 
 char *layout_text = nullptr;
 char *epoch_text = nullptr;
+char *registry_shown = nullptr;
 
 // True once instance_layout is fixed: from then on the settings that depend on
 // it are checked against it when they change.
@@ -73,16 +76,27 @@ bool check_epoch(char **value, void **, GucSource) {
 }
 
 // What follows is the worker's to understand, with libraries that are not here.
-bool check_registry(char **value, void **, GucSource) {
-  if (strcmp(*value, "local") == 0) return true;
+// The setting's value is what may be shown of it; the rest is on the side.
+bool check_registry(char **value, void **extra, GucSource) {
+  bool known = strcmp(*value, "local") == 0;
   for (const std::string_view scheme : {"postgresql://", "postgres://", "etcd://"}) {
-    if (std::string_view(*value).starts_with(scheme)) return true;
+    known = known || std::string_view(*value).starts_with(scheme);
+  }
+  if (known) {
+    char *shown = setting_strdup(shown_registry(*value));
+    *extra = *value;
+    *value = shown;
+    return true;
   }
   // Not the value itself: it may hold a password.
   GUC_check_errmsg("invalid value for parameter \"%s\"", "idgen.registry");
   GUC_check_errdetail(
       "A registry is \"local\", or a URL that starts with postgresql:// or etcd://.");
   return false;
+}
+
+void assign_registry(const char *, void *extra) {
+  registry = extra == nullptr ? "local" : static_cast<const char *>(extra);
 }
 
 // What the layout allows of a setting: null if the value is fine, else the
@@ -106,6 +120,12 @@ const char *shard_fault(int value) {
   if (value == -1 || field.fits(static_cast<std::uint64_t>(value))) return nullptr;
   return psprintf("The layout has %d bits of shard: 0 to %d are allowed, or -1 for any.",
                   field.width, static_cast<int>(field.max()));
+}
+
+const char *block_fault() {
+  if (shard <= 0 || shard % lanes == 0) return nullptr;
+  return psprintf(
+      "A pinned shard is the first of its block: a multiple of idgen.lanes, which is %d.", lanes);
 }
 
 const char *lanes_fault(int value) {
@@ -188,18 +208,19 @@ struct StringSetting {
   GucContext context;
   int flags;
   GucStringCheckHook check;
+  GucStringAssignHook assign;
 };
 
 const StringSetting string_settings[] = {
     {"idgen.layout", "The layout of IDs, for a new cluster.",
      "Recorded at the first start; never changed afterwards.", &layout_text, kDefaultLayout.data(),
-     PGC_POSTMASTER, 0, check_layout},
+     PGC_POSTMASTER, 0, check_layout, nullptr},
     {"idgen.epoch", "The time that IDs count from, for a new cluster.",
      "Recorded at the first start; never changed afterwards.", &epoch_text, kDefaultEpoch.data(),
-     PGC_POSTMASTER, 0, check_epoch},
+     PGC_POSTMASTER, 0, check_epoch, nullptr},
     {"idgen.registry", "Where node IDs and ceilings are kept.",
-     "\"local\", or the URL of a fleet's coordinator: postgresql://... or etcd://...", &registry,
-     "local", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_registry},
+     "\"local\", or the URL of a fleet's coordinator: postgresql://... or etcd://...",
+     &registry_shown, "local", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_registry, assign_registry},
 };
 
 const config_enum_entry rollback_policies[] = {
@@ -239,8 +260,9 @@ void define(const StringSetting &s) {
   const char *given = GetConfigOption(s.name, true, false);
   if (given != nullptr) given = pstrdup(given);
   DefineCustomStringVariable(s.name, s.what, s.more, s.variable, s.default_value, s.context,
-                             s.flags, s.check, nullptr, nullptr);
-  if (given != nullptr && strcmp(given, *s.variable) != 0) stop_start(s.name, given);
+                             s.flags, s.check, s.assign, nullptr);
+  const char *taken = s.variable == &registry_shown ? registry : *s.variable;
+  if (given != nullptr && strcmp(given, taken) != 0) stop_start(s.name, given);
 }
 
 void define_on_clock_rollback() {
@@ -347,6 +369,7 @@ void define_settings() {
   require("idgen.region", region, region_fault(region));
   require("idgen.shard", shard, shard_fault(shard));
   require("idgen.lanes", lanes, lanes_fault(lanes));
+  require("idgen.shard", shard, block_fault());
   require("idgen.window", window, window_fault(window));
   layout_is_fixed = true;
 }

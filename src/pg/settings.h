@@ -19,7 +19,7 @@ extern int region;                // idgen.region
 extern int lanes;                 // idgen.lanes, nodes
 
 // On reload.
-extern char *registry;                // idgen.registry
+extern const char *registry;          // idgen.registry, with its credentials
 extern int shard;                     // idgen.shard; -1: drawn or leased
 extern int window;                    // idgen.window
 extern int max_lead;                  // idgen.max_lead

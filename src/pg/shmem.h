@@ -120,7 +120,9 @@ struct WorkerInfo {
   std::int64_t error_at_us = 0;    // Unix time; 0: none yet
   char error[512] = {};            // the last request's failure; empty after a success
   char registry[192] = {};         // what it asks, without credentials
-  char recorded_layout[192] = {};  // in GrantState::mismatch: what the record says
+  char recorded_layout[192] = {};  // in GrantState::mismatch: what the record says,
+  bool fleet_disagrees = false;    // or the fleet's registry
+  char last_failure[512] = {};     // as `error`, but kept
 };
 
 struct SharedState {

@@ -265,7 +265,7 @@ Datum idgen_fleet(PG_FUNCTION_ARGS) {
   if (shared == nullptr || !IsUnderPostmaster || registry_is_local()) PG_RETURN_NULL();
   if (!try_ask_worker(Ask::list)) {
     ereport(WARNING, (errmsg("the fleet's registry could not be read"),
-                      errdetail("What is shown was read earlier."),
+                      errdetail("What is shown, if anything, was read earlier."),
                       errhint("The view snowflake_instance has the worker's last error.")));
   }
   LWLockAcquire(info_lock, LW_SHARED);

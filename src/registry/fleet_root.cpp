@@ -54,6 +54,7 @@ FleetRegistry::Next FleetRegistry::check_layout() {
   if (!root.exists) return Next::proceed;
   if (root.layout != to_text(layout_).view() ||
       root.epoch != epoch_to_text(layout_.epoch_us).view()) {
+    reply_.fleet_disagrees = true;
     reply_.recorded_layout = root.layout + " epoch " + root.epoch;
     return answer(RegistryOutcome::layout_mismatch,
                   "the settings name another layout than the fleet's registry");

@@ -24,6 +24,7 @@ struct FleetView;
 struct RegistryReply : RegistryAnswer {
   std::string message;          // failed, refused: the reason. done: what's worth logging, or empty
   std::string recorded_layout;  // layout_mismatch: the record's layout and epoch, as text
+  bool fleet_disagrees = false;  // layout_mismatch: not the record, but the fleet's registry
 };
 
 // What to wait for until poll() is worth calling.

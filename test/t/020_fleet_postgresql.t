@@ -45,6 +45,10 @@ $backend->quit;
 
 # Credentials are for superusers.
 $one->safe_psql('postgres', 'CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor; CREATE ROLE nobody LOGIN');
+my $shown = "SELECT concat_ws(' ', setting, reset_val, boot_val, current_setting(name)) FROM pg_settings WHERE name = 'idgen.registry'";
+is($one->safe_psql('postgres', $shown), 'postgresql://*** postgresql://*** local postgresql://***', 'its credentials are shown to nobody');
+is($one->safe_psql('postgres', $shown, extra_params => [ '-U', 'monitor' ]), 'postgresql://*** postgresql://*** local postgresql://***',
+    'who may monitor sees that there is one');
 my ($state) = sqlstate_of($one, 'SHOW idgen.registry', extra_params => [ '-U', 'nobody' ]);
 is($state, '42501', 'the setting is not shown to everybody');
 is($one->safe_psql('postgres', "SELECT registry ~ 'pencil' FROM snowflake_instance", extra_params => [ '-U', 'monitor' ]),
@@ -61,6 +65,13 @@ $coordinator->safe_psql('postgres', 'CREATE ROLE stranger LOGIN');
 is((sqlstate_of($coordinator, 'SELECT idgen_internal.fleet_read(0, 5)', extra_params => [ '-U', 'stranger' ]))[0],
     '42501', 'who is not let does not lease');
 
+$one->safe_psql('postgres', "SET log_statement = 'all'; ALTER SYSTEM SET idgen.registry = 'etcd://leaser:pencil\@127.0.0.1:1/nowhere'");
+sqlstate_of($one, "SET log_min_error_statement = 'error'; ALTER SYSTEM SET idgen.registry = 'pencil://leaser:pencil'");
+$one->reload;
+poll_log($one, qr/parameter "idgen.registry" changed to "etcd:\/\/\n/);
+$one->safe_psql('postgres', 'ALTER SYSTEM RESET idgen.registry');
+$one->reload;
+$one->poll_query_until('postgres', "SELECT state = 'active' AND last_error IS NULL FROM snowflake_instance") or die;
 unlike(slurp_file($_->logfile), qr/pencil/, 'no password is logged by ' . $_->name) for $one, $coordinator;
 
 # --- lanes, and a clock that can't be trusted -----------------------------------------
@@ -106,6 +117,7 @@ is((stop_collector($load))[0], 0, 'under load: no failed call, no repeat, in ord
 is($one->safe_psql('postgres', 'SELECT snowflake_drain(), snowflake_drain()'), 't|f', 'drains, once');
 ($state, my $drained) = sqlstate_of($one, 'SELECT snowflake_nextval()');
 is($state, 'IDG05', 'drained: IDG05');
+is((sqlstate_of($one, 'SELECT snowflake_rotate_node()'))[0], 'IDG05', 'for a rotation, too');
 like($drained, qr/HINT:  snowflake_resume\(\) puts it back/, 'which says what to do');
 is($one->safe_psql('postgres', 'SELECT state FROM snowflake_instance'), 'drained', 'the state says so');
 is($coordinator->safe_psql('postgres', "SELECT count(*) FROM idgen_internal.node WHERE state = 'h'"), '0', 'nothing is held');
@@ -158,7 +170,7 @@ poll_log($two, qr/the settings name another layout than the fleet's registry/);
 pass('another layout than the fleet\'s is noticed');
 ($state, my $err) = sqlstate_of($two, 'CREATE EXTENSION idgen');
 is($state, 'IDG06', 'and refused');
-like($err, qr/the record says "time:41 region:3 shard:7 sequence:12 tick:1ms epoch 2025-01-01T00:00:00Z"/, 'naming it');
+like($err, qr/the fleet's registry says "time:41 region:3 shard:7 sequence:12 tick:1ms epoch 2025-01-01T00:00:00Z"/, 'naming it');
 $two->stop;
 
 # --- operators of the fleet ----------------------------------------------------------------
@@ -171,6 +183,11 @@ is($state, '55000', 'one whose holder is alive is not');
 like($err, qr/is held by "one \([^"]*\)", which is alive/, 'and the error says why');
 is((sqlstate_of($one, 'SELECT snowflake_retire_node(1024)'))[0], '22003', 'no such node');
 
+is((sqlstate_of($one, "SELECT snowflake_raise_registry('$_')"))[0], '22008', "no raise to $_") for '2024-12-31', '2099-01-01', '294276-12-31', 'infinity';
+($state, $err) = sqlstate_of($one, "SELECT snowflake_raise_registry(now() + interval '2 days')");
+is($state, '22023', 'nor by a slip to far ahead');
+like($err, qr/HINT:  If that is meant, say force => true/, 'but by force');
+
 $last = $one->safe_psql('postgres', 'SELECT snowflake_nextval()');
 my $generation = $coordinator->safe_psql('postgres', 'SELECT generation FROM idgen_internal.fleet');
 $one->safe_psql('postgres', "SELECT snowflake_raise_registry(clock_timestamp() + interval '5 min')");
@@ -182,6 +199,39 @@ is($one->safe_psql('postgres', "SELECT count(*) FROM snowflake_fleet WHERE ceili
     'all ceilings were raised');
 is( $coordinator->safe_psql('postgres', "SELECT count(*) FROM snowflake_fleet WHERE ceiling < clock_timestamp() + interval '4 min'"),
     '0', 'the coordinator shows the same');
+
+# Nodes can be changed and had again meanwhile, however far ahead all of them are.
+like($one->safe_psql('postgres', 'SELECT snowflake_rotate_node()'), qr/^\d+$/, 'it rotates');
+kill_family($one);
+$one->start;
+wait_for_state($one);
+unlike(slurp_file($one->logfile), qr/too far ahead/, 'nothing is refused for what a raise has done');
+
+# --- what a coordinator may lose, and what it may not --------------------------------------
+
+# A crash takes what was not flushed: seen by nobody, and no loss.
+my $writer = $coordinator->background_psql('postgres');
+$writer->query_until(qr/begun/, "BEGIN; CREATE TABLE bulk AS SELECT g FROM generate_series(1, 20000) AS g;\n\\echo begun\n");
+my $log = -s $one->logfile;
+like($one->safe_psql('postgres', 'SELECT count(*) FROM snowflake_fleet'), qr/^\d+$/, 'the fleet is read meanwhile');
+kill_family($coordinator);
+$coordinator->start;
+$coordinator->poll_query_until('postgres', "SELECT max(extended) > pg_postmaster_start_time() FROM idgen_internal.node WHERE name LIKE 'one %'") or die;
+wait_for_state($one);
+unlike(substr(slurp_file($one->logfile), $log), qr/gone back|lost what it had/, 'a coordinator that crashed is the one that it was');
+eval { $writer->quit };
+
+# Acknowledged is durable, whatever a pooler has made of the session.
+is($coordinator->safe_psql('postgres', "BEGIN; SET synchronous_commit = off; SELECT FROM idgen_internal.fleet_read(0, 1); SHOW synchronous_commit; COMMIT"),
+    "on", 'the steps commit synchronously');
+
+# A database can be made ready while there is no node, as long as the layout is known.
+$coordinator->stop;
+wait_for_state($one, 'fenced');
+$one->safe_psql('postgres', 'CREATE DATABASE late');
+is($one->psql('late', 'CREATE EXTENSION idgen'), 0, 'CREATE EXTENSION needs no node');
+$coordinator->start;
+wait_for_state($one);
 
 # --- from registry to registry --------------------------------------------------------------
 

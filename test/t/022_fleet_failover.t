@@ -102,6 +102,7 @@ push @saved, issue($three, 'after the fail-over', 1_000_000);
 push @saved, issue($one, 'after the fail-over, the first', 100_000);
 is(repeats(@saved), 0, 'asynchronous: 0 repeats');
 is($three->safe_psql('postgres', 'SELECT state FROM snowflake_clock'), 'holding', 'that its time was raised is no rollback');
+unlike(slurp_file($_->logfile), qr/too far ahead/, 'nobody had to wait for the raise: ' . $_->name) for $one, $three;
 $_->stop('immediate') for $one, $three, $standby;
 
 # --- a synchronous standby, and a commit whose wait for it is cut short ------------------

@@ -1,6 +1,10 @@
 # Six loaded instances of a fleet and whatever can happen to them and to their
 # registry, at random; every ID is kept and judged.
 #
+# The fleet is tight (15 nodes for six to nine instances) and half of its clocks are
+# seconds ahead, so that nodes pass from one hand to another while their ceilings
+# lie ahead of the next holder's clock, and from holders that are alive and frozen.
+#
 #   run_chaos(
 #       registry => 'etcd://...',
 #       seconds => 30,
@@ -33,7 +37,14 @@ sub run_chaos {
     note("seed $seed");
     srand($seed);
     my $fleet = bless { %options, files => PostgreSQL::Test::Utils::tempdir(), members => [], seen => {} };
-    $fleet->start_instance(new_node("i$_", $fleet->settings("i$_"))) for 1 .. $instances;
+    for my $i (1 .. $instances) {
+        my $node = new_node("i$i", $fleet->settings("i$i"));
+        if ($i % 2) {
+            faulty($node);
+            set_clock($node, 1.5 * $i);
+        }
+        $fleet->start_instance($node);
+    }
     my $until = Time::HiRes::time() + $options{seconds};
     my @always = (
         [ 'kill -9' => \&kill_one ], [ 'freeze' => \&freeze_one ], [ 'rotate' => \&rotate_one ],
@@ -59,7 +70,7 @@ sub settings {
     my ($fleet, $name) = @_;
     return ("idgen.registry = '$fleet->{registry}'", "idgen.lease_ttl = '${ttl}s'", "idgen.window = '2s'",
         "cluster_name = '$name'", 'fsync = off', 'shared_buffers = 16MB', "idgen.max_wait = '2s'",
-        'wal_level = replica', 'max_wal_senders = 5');
+        'wal_level = replica', 'max_wal_senders = 5', "idgen.layout = 'time:41 region:1 shard:4 sequence:12'");
 }
 
 sub any { my ($fleet) = @_; return $fleet->{members}[ int(rand(@{ $fleet->{members} })) ] }
@@ -90,18 +101,31 @@ sub kill_one {
     return;
 }
 
-# For longer than three times the time it counts as alive.
+# For longer than three times the time it counts as alive; meanwhile another takes its
+# node, and both issue when it thaws.
 sub freeze_one {
     my ($fleet) = @_;
     my $node = $fleet->any->{node};
+    return if !poll(sub { issues($node) }, 10);
+    my $held = $node->safe_psql('postgres', 'SELECT node FROM snowflake_instance');
     my @family = family($node);
     my $thaw = Time::HiRes::time() + 3 * $ttl + 0.5;
     kill 'STOP', @family;
     $fleet->others_go_on($node);
+    my $taken = poll(sub { Time::HiRes::time() > $thaw - 2 * $ttl && $fleet->others_want($node, $held) }, 60);
+    ok($taken, "another takes node $held of the frozen " . $node->name);
     poll(sub { Time::HiRes::time() > $thaw }) or die;
     kill 'CONT', @family;
     ok(poll(sub { issues($node) }, 10), $node->name . ' issues again after it was frozen');
     return;
+}
+
+# One of the others changes its node; true if it has that one then.
+sub others_want {
+    my ($fleet, $node, $wanted) = @_;
+    my @others = grep { $_ != $node } map { $_->{node} } @{ $fleet->{members} };
+    my ($code, $out) = $others[ int(rand(@others)) ]->psql('postgres', 'SELECT snowflake_rotate_node()');
+    return $code == 0 && $out == $wanted;
 }
 
 sub others_go_on {
@@ -114,7 +138,9 @@ sub others_go_on {
 sub rotate_one {
     my ($fleet) = @_;
     my $node = $fleet->any->{node};
-    my ($code, $out, $err) = $node->psql('postgres', 'SELECT snowflake_rotate_node()');
+    my ($code, $out, $err);
+    # What the last fault has left may still be in its way.
+    poll(sub { ($code, $out, $err) = $node->psql('postgres', 'SELECT snowflake_rotate_node()'); return $code == 0 }, $served_in);
     is($code, 0, $node->name . ' rotates') or diag($err);
     return;
 }
