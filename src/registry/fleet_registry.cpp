@@ -352,7 +352,8 @@ FleetRegistry::Next FleetRegistry::retire() {
   const FleetNode &row = rows.front();
   if (row.state == NodeState::held && row.alive) {
     return answer(RegistryOutcome::refused,
-                  node_text(row.node, 0) + " is held by \"" + row.name + "\", which is alive; have it drained or stopped first");
+                  node_text(row.node, 0) + " is held by \"" + row.name +
+                      "\", which is alive; have it drained or stopped first");
   }
   FleetWrite write = write_of(rows);
   write.root = view_.root;

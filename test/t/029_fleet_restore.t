@@ -111,6 +111,23 @@ wait_for_state($three);
 is($three->safe_psql('postgres', "SELECT floor > clock_timestamp() + interval '1 min' FROM snowflake_instance"), 't',
     'the others go on without a word, above it, too');
 issue($three);
+
+# The same once more, restored so that it has the cluster ID that it had: only its
+# revisions tell, and they grow again.
+$snapshot = "$files/another";
+$etcd->ctl('--endpoints=http://' . ($etcd->endpoints)[0], 'snapshot', 'save', $snapshot);
+$_->safe_psql('postgres', 'SELECT snowflake_rotate_node()') for $two, $three;
+issue($_) for $two, $three;
+$from = -s $two->logfile;
+$etcd->restore_snapshot($snapshot, same_cluster => 1);
+poll_log($two, qr/the registry (has gone back in time|has lost what it had acknowledged)/, $from);
+$etcd->ctl('--endpoints=http://' . ($etcd->endpoints)[0], 'put', 'elsewhere', $_) for 1 .. 200;
+$from = -s $two->logfile;
+$two->restart;
+refuses_until_raised('an etcd with its old cluster ID, whose revisions have grown', $two, qr/the registry has gone back in time/, $from);
+wait_for_state($three);
+issue($three);
+
 my $out = '';
 IPC::Run::run([ $ENV{IDGEN_COLLECTOR}, 'check', @saved ], '>', \$out);
 is(figures($out)->{repeats}, 0, 'etcd: 0 repeats over the restore');

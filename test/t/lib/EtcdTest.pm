@@ -107,15 +107,16 @@ sub cont { my ($self, $i) = @_; CORE::kill('CONT', $self->pid($i)); return }
 
 # Of a cluster of one: ends it, and starts it on what a snapshot has.
 sub restore_snapshot {
-    my ($self, $snapshot) = @_;
+    my ($self, $snapshot, %options) = @_;
     my $member = $self->{members}[0];
+    $self->{token} .= '-restored' unless $options{same_cluster};
     my $peer = "http://127.0.0.1:$member->{peer}";
     $self->kill(0);
     PostgreSQL::Test::Utils::system_or_bail('rm', '-r', $self->data_dir(0));
     local $ENV{ETCDCTL_API} = 3;
     PostgreSQL::Test::Utils::system_or_bail('etcdctl', 'snapshot', 'restore', $snapshot, '--name', $member->{name},
         '--data-dir', $self->data_dir(0), '--initial-cluster', "$member->{name}=$peer",
-        '--initial-cluster-token', "$self->{token}-restored", '--initial-advertise-peer-urls', $peer);
+        '--initial-cluster-token', $self->{token}, '--initial-advertise-peer-urls', $peer);
     $self->restart(0);
     return;
 }

@@ -1,9 +1,9 @@
 # Six loaded instances of a fleet and whatever can happen to them and to their
 # registry, at random; every ID is kept and judged.
 #
-# The fleet is tight (15 nodes for six to nine instances) and half of its clocks are
-# seconds ahead, so that nodes pass from one hand to another while their ceilings
-# lie ahead of the next holder's clock, and from holders that are alive and frozen.
+# The fleet is tight and half of its clocks are seconds ahead, so that nodes pass from
+# one hand to another while their ceilings lie ahead of the next holder's clock, and
+# from holders that are alive and frozen.
 #
 #   run_chaos(
 #       registry => 'etcd://...',
@@ -29,6 +29,7 @@ our @EXPORT = qw(run_chaos);
 
 my $instances = 6;
 my $ttl = 3;          # idgen.lease_ttl, s
+my $nodes = 15;       # that are handed out
 my $served_in = 2;    # s, from a registry that can serve to IDs on every instance
 
 sub run_chaos {
@@ -101,36 +102,53 @@ sub kill_one {
     return;
 }
 
-# For longer than three times the time it counts as alive; meanwhile another takes its
-# node, and both issue when it thaws.
+# For longer than three times the time it counts as alive. Meanwhile another takes its
+# node, as soon as it can, for want of any other; both issue when it thaws. At first
+# that is from the clock that is ahead most.
 sub freeze_one {
     my ($fleet) = @_;
-    my $node = $fleet->any->{node};
+    my $node = $fleet->{seen}{freeze} == 1 ? $fleet->{members}[4]{node} : $fleet->any->{node};
     return if !poll(sub { issues($node) }, 10);
+    my @free = $fleet->free_nodes($node);
+    my ($other) = $fleet->others($node);
+    $other->psql('postgres', "SELECT snowflake_retire_node($_)") for @free;
     my $held = $node->safe_psql('postgres', 'SELECT node FROM snowflake_instance');
     my @family = family($node);
     my $thaw = Time::HiRes::time() + 3 * $ttl + 0.5;
     kill 'STOP', @family;
     $fleet->others_go_on($node);
-    my $taken = poll(sub { Time::HiRes::time() > $thaw - 2 * $ttl && $fleet->others_want($node, $held) }, 60);
-    ok($taken, "another takes node $held of the frozen " . $node->name);
+    ok(poll(sub { $fleet->another_takes($node, $held) }, 30), "another takes node $held of the frozen " . $node->name);
+    $other->psql('postgres', "SELECT snowflake_retire_node($_, false)") for @free;
     poll(sub { Time::HiRes::time() > $thaw }) or die;
     kill 'CONT', @family;
     ok(poll(sub { issues($node) }, 10), $node->name . ' issues again after it was frozen');
     return;
 }
 
-# One of the others changes its node; true if it has that one then.
-sub others_want {
-    my ($fleet, $node, $wanted) = @_;
+# Those that nobody alive holds.
+sub free_nodes {
+    my ($fleet, $node) = @_;
+    return split /\n/, $node->safe_psql('postgres', "SELECT n FROM generate_series(1, $nodes) AS n
+        WHERE n NOT IN (SELECT node FROM snowflake_fleet WHERE state = 'held' AND alive)");
+}
+
+# The other instances, those with the right time first.
+sub others {
+    my ($fleet, $node) = @_;
     my @others = grep { $_ != $node } map { $_->{node} } @{ $fleet->{members} };
-    my ($code, $out) = $others[ int(rand(@others)) ]->psql('postgres', 'SELECT snowflake_rotate_node()');
+    return sort { defined $a->{idgen_clock} <=> defined $b->{idgen_clock} } @others;
+}
+
+# One of the others changes its node; true if it has that one then.
+sub another_takes {
+    my ($fleet, $node, $wanted) = @_;
+    my ($code, $out) = ($fleet->others($node))[0]->psql('postgres', 'SELECT snowflake_rotate_node()');
     return $code == 0 && $out == $wanted;
 }
 
 sub others_go_on {
     my ($fleet, $node) = @_;
-    my @others = grep { $_ != $node } map { $_->{node} } @{ $fleet->{members} };
+    my @others = $fleet->others($node);
     is(scalar(grep { issues($_) } @others), scalar(@others), 'the others go on');
     return;
 }
