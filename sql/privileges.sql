@@ -45,9 +45,9 @@ SELECT * FROM idgen_internal.leased_fleet();
 SELECT * FROM idgen_internal.fleet;
 SELECT * FROM idgen_internal.node;
 SELECT idgen_internal.fleet_read(0, 1);
-SELECT idgen_internal.fleet_write(1, 0, '{1}', '{0}', '{0}', true, 'h', '00000000000000000000000000000001', 5, 5, 0, 0, '', 0, 0, 0, 0);
-SELECT idgen_internal.fleet_create('00000000000000000000000000000001', '', '', 1, 0);
-SELECT idgen_internal.fleet_raise(1, 0, 2, 5, '{}', '{}', '{}');
+SELECT idgen_internal.fleet_write(1, 0, '{1}', '{0}', '{0}', true, 'h', '00000000000000000000000000000001', 5, 5, 0, 0, '', 0, 0, 0, 0, 0);
+SELECT idgen_internal.fleet_create('00000000000000000000000000000001', '', '', 1, 0, 0);
+SELECT idgen_internal.fleet_raise(1, 0, 2, 5, 0, '{}', '{}', '{}');
 
 -- Nor does anybody write layouts.
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('mine', 'time:41', '0');

@@ -28,7 +28,7 @@ CREATE TEMP VIEW coordinating AS
     SELECT unnest(ARRAY['fleet_read', 'fleet_write', 'fleet_create', 'fleet_raise'])::name AS name;
 CREATE TEMP VIEW looking AS
     SELECT unnest(ARRAY['instance', 'clock', 'clock_events', 'stats', 'configured_layout', 'layout_guard',
-        'leased_fleet', 'timeline', 'fleet_check'])::name AS name;
+        'leased_fleet', 'timeline', 'took_over', 'fleet_check'])::name AS name;
 
 -- Functions
 SELECT is_empty(
