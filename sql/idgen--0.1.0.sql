@@ -431,7 +431,7 @@ BEGIN
     PERFORM idgen_internal.fleet_check();
     -- Writers pass each other; a raise waits for all of them, and they for it.
     LOCK TABLE idgen_internal.fleet IN ROW SHARE MODE;
-    SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 10)
+    SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 16)
         INTO tolerance_us
         FROM idgen_internal.fleet AS f, pg_control_system() AS c
         WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base

@@ -35,13 +35,6 @@ inline char *setting_strdup(const char *text) {
   return copy;
 #endif
 }
-inline void setting_free(void *memory) {
-#if PG_VERSION_NUM >= 160000
-  guc_free(memory);
-#else
-  free(memory);
-#endif
-}
 
 // Named wait events of extensions came with 17; before that all of them show as
 // "Extension".

@@ -8,20 +8,32 @@
 namespace idgen::pg {
 namespace {
 
-constexpr char kSetting[] = "idgen.registry";
-constexpr std::string_view kAuthority = "://";
-
 emit_log_hook_type previous_hook = nullptr;
 
-const char *credentials_in(const char *text) {
-  if (text == nullptr || strstr(text, kSetting) == nullptr) return nullptr;
-  return strstr(text, kAuthority.data());
+// The end of the setting's name in a text, however it is written there: in either
+// case, its parts quoted. Null if it isn't there.
+const char *name_in(const char *text) {
+  constexpr char first[] = "idgen";
+  constexpr char second[] = "registry";
+  for (; text != nullptr && *text != '\0'; ++text) {
+    if (pg_strncasecmp(text, first, strlen(first)) != 0) continue;
+    const char *rest = text + strlen(first);
+    rest += strspn(rest, "\". \t\n");
+    if (pg_strncasecmp(rest, second, strlen(second)) == 0) return rest + strlen(second);
+  }
+  return nullptr;
 }
 
 // The rest of a line goes with it: where a password ends can't be known.
 void cut(char *text) {
-  const char *found = credentials_in(text);
-  if (found != nullptr) text[found - text + kAuthority.size()] = '\0';
+  const char *name = name_in(text);
+  if (name == nullptr) return;
+  const char *end = nullptr;
+  for (const char *const mark : {"://", "= '", "='", "=\t'", "to '", "TO '", "E'", "$$"}) {
+    const char *found = strstr(name, mark);
+    if (found != nullptr && (end == nullptr || found < end)) end = found + strlen(mark);
+  }
+  if (end != nullptr) text[end - text] = '\0';
 }
 
 // PostgreSQL logs changes of settings, and statements that make them.
@@ -31,7 +43,7 @@ void hide_credentials(ErrorData *error) {
   cut(error->detail_log);
   cut(error->context);
   cut(error->internalquery);
-  if (credentials_in(debug_query_string) != nullptr) error->hide_stmt = true;
+  if (name_in(debug_query_string) != nullptr) error->hide_stmt = true;
   if (previous_hook != nullptr) previous_hook(error);
 }
 

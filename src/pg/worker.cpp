@@ -189,8 +189,10 @@ void Worker::note_error(const char *message, const char *recorded_layout) {
   shared->info.error_at_us = unix_now_us();
   strlcpy(shared->info.error, message, sizeof(shared->info.error));
   strlcpy(shared->info.last_failure, message, sizeof(shared->info.last_failure));
-  strlcpy(shared->info.recorded_layout, recorded_layout, sizeof(shared->info.recorded_layout));
-  shared->info.fleet_disagrees = reply_.fleet_disagrees;
+  if (recorded_layout[0] != '\0') {
+    strlcpy(shared->info.recorded_layout, recorded_layout, sizeof(shared->info.recorded_layout));
+    shared->info.fleet_disagrees = reply_.fleet_disagrees;
+  }
   LWLockRelease(info_lock);
   if (news) ereport(LOG, (errmsg("idgen: %s", message)));
 }

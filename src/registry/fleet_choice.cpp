@@ -110,9 +110,10 @@ FleetRegistry::Next FleetRegistry::choose_node() {
   if (request_.fresh && request_.latest > 0) {
     rules.latest = std::min(rules.latest, request_.latest - 1);
   }
-  // Its own node takes an instance no further than it is itself.
+  // Its own node takes an instance no further than it is itself, but for a raise.
   const std::uint64_t own = std::max(request_.issuing_tick, record_.ceiling);
-  rules.latest_mine = std::max(rules.latest, own + issue_.ticks_covering(request_.alive));
+  rules.latest_mine =
+      std::max(rules.latest, own + issue_.ticks_covering(request_.skew + 2 * request_.alive));
   const Choice choice = choose(offers(first, size), rules, host_.draw(UINT64_MAX));
   if (choice.why == Choice::Why::found) return take(choice, first);
   return answer(RegistryOutcome::refused, why_none(choice, first, size));
@@ -205,6 +206,10 @@ FleetRegistry::Next FleetRegistry::take(const Choice &choice, std::uint32_t rang
   write.root = view_.root;
   write.take = true;
   write.ceiling = std::min(floor_ + request_.ticks, end);
+  // A window may be longer than what is accepted at first.
+  const std::uint64_t most = std::max(coordinator_tick(tolerance() + request_.alive),
+                                      old + issue_.ticks_covering(request_.alive));
+  if (most > floor_) write.ceiling = std::min(write.ceiling, most);
   write.ceiling_us = to_us(write.ceiling);
   write.log2_lanes = request_.log2_lanes;
   write.recorded_us = to_us(old);

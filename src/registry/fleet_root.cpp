@@ -7,6 +7,15 @@
 #include "registry/fleet_rows.h"
 
 namespace idgen {
+namespace {
+
+// A clock further ahead than this is no clock to raise ceilings by, as they never go
+// down; ns.
+constexpr std::int64_t kFarAhead = std::int64_t{86400} * 1'000'000'000;
+// Of a clock that tells whole seconds (HTTP's Date); ns.
+constexpr std::int64_t kClockGrain = 1'000'000'000;
+
+}  // namespace
 
 void FleetRegistry::note_seen(const FleetRoot &root, std::uint64_t revision) {
   if (seen_fleet_ != root.id || seen_generation_ != root.generation) seen_revision_ = 0;
@@ -29,9 +38,10 @@ void FleetRegistry::distrust() {
   seen_revision_ = UINT64_MAX;
   if (!record_found_ || record_copied_ || record_.fleet != seen_fleet_) return;
   if (record_.generation != seen_generation_ || record_.revision == UINT64_MAX) return;
-  record_.revision = UINT64_MAX;
-  std::string why;  // a disk that fails now has been heard of elsewhere
-  (void)record_store_.store(record_, why);
+  OwnRecord next = record_;
+  next.revision = UINT64_MAX;
+  std::string why;  // tried again whenever it shows
+  if (record_store_.store(next, why)) record_ = std::move(next);
 }
 
 std::int64_t FleetRegistry::lead_at_raise_us() const {
@@ -89,9 +99,9 @@ FleetRegistry::Next FleetRegistry::check_root() {
 }
 
 // The first instance of a fleet makes its root. One that comes from another fleet
-// lets the new one begin above all that may be in use there; so does any if the
-// coordinator took over so lately that a fleet which it never heard of, lost with
-// the last commits, may still go on.
+// lets the new one begin above all that may be in use there. A coordinator that took
+// over from another may never have heard of a fleet that was lost with the last
+// commits: begun above what that had been given.
 FleetRegistry::Next FleetRegistry::create_root() {
   const bool leased = seen_fleet_ != Incarnation{};
   if (leased && record_.registry == store_.describe()) {
@@ -105,12 +115,12 @@ FleetRegistry::Next FleetRegistry::create_root() {
   root.epoch = epoch_to_text(layout_.epoch_us).view();
   root.generation = 1;
   const std::int64_t allowed = request_.skew + 2 * request_.alive;
-  const bool took_over_lately =
-      view_.took_over_us > 0 && view_.clock_us - view_.took_over_us < allowed / 1000;
-  if (leased || took_over_lately) {
-    root.base = coordinator_tick(allowed);
-    root.raised_us = coordinator_us();
+  if (leased) root.base = coordinator_tick(allowed);
+  if (view_.took_over_us > 0) {
+    const std::int64_t left = (view_.took_over_us - view_.clock_us) * 1000 + allowed;
+    root.base = std::max(root.base, coordinator_tick(std::max<std::int64_t>(left, 0)));
   }
+  if (root.base > 0) root.raised_us = coordinator_us();
   step_ = Step::creating;
   store_.create(root, request_.timeout);
   return Next::step;
@@ -119,11 +129,15 @@ FleetRegistry::Next FleetRegistry::create_root() {
 // Above everything that can have been acknowledged: no ceiling further ahead than
 // the clock + tolerance + liveness is accepted, but one more liveness on top of one
 // that is recorded there already. The clock may be behind the one it replaces, so
-// the ceilings that are left count, too: each was a lead and a liveness ahead of the
-// clock at the most. The base takes in all that were come by rightly, so that their
-// nodes can be had again at once; what a bad clock has carried away is lifted row by
-// row.
+// each ceiling that is left is raised by skew and liveness, too. The base takes in
+// all that were come by rightly, so that their nodes can be had again at once; what a
+// bad clock has carried away is lifted row by row.
 FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
+  if ((coordinator_us() - layout_.epoch_us) * 1000 - request_.issuing_ns > kFarAhead) {
+    return answer(RegistryOutcome::refused,
+                  "the coordinator's clock is more than a day ahead of this instance's; ceilings "
+                  "are not raised by it");
+  }
   FleetRaise raise;
   raise.root = view_.root;
   if (!raise.root.exists) {
@@ -132,16 +146,14 @@ FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
     raise.root.epoch = epoch_to_text(layout_.epoch_us).view();
   }
   const std::uint64_t more = issue_.ticks_covering(request_.skew + 2 * request_.alive);
-  const std::uint64_t slack =
-      issue_.ticks_covering(std::max<std::int64_t>(request_.skew - lead(), 0) + 2 * request_.alive);
   const std::uint64_t rightly =
-      std::max(raise.root.base, coordinator_tick(tolerance() + request_.alive)) +
-      issue_.ticks_covering(request_.alive);
+      std::max(raise.root.base, coordinator_tick(tolerance() + request_.alive)) + more;
   // Above an earlier raise: what was taken after that may have been lost.
-  raise.base = std::max(
-      {raise.root.base + slack, coordinator_tick(tolerance() + 2 * request_.alive), at_least});
+  raise.base =
+      std::max({raise.root.base + more,
+                coordinator_tick(tolerance() + 2 * request_.alive + kClockGrain), at_least});
   for (const FleetNode &row : view_.nodes) {
-    if (row.ceiling <= rightly) raise.base = std::max(raise.base, row.ceiling + slack);
+    if (row.ceiling <= rightly) raise.base = std::max(raise.base, row.ceiling + more);
   }
   if (request_.ask == RegistryAsk::raise) raise.base = std::max(raise.base, record_.ceiling);
   raise.base = std::min(raise.base, issue_.max_ceiling());

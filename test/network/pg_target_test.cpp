@@ -82,18 +82,15 @@ TEST_F(PgTargetTest, takes_hosts_of_the_environment) {
 }
 
 TEST_F(PgTargetTest, refuses_what_libpq_refuses_and_quotes_nothing_of_it) {
-  for (const std::string text : {"postgresql://u:secret@db1:port/x", "postgresql://u:secret@db/%zz",
-                                 "postgresql://u:secret@a,b:1,c:2,d/x?hostaddr=1.1.1.1"}) {
+  for (const std::string text :
+       {"postgresql://u:secret@db/%zz", "postgresql://u:secret@db/x?bogus=1",
+        "postgresql://u:secret@a,b:1,c:2,d/x?hostaddr=1.1.1.1"}) {
     PgTarget target;
     std::string why;
-    if (parse_pg_target(text, target, why)) continue;  // left to the connection
+    EXPECT_FALSE(parse_pg_target(text, target, why)) << text;
     EXPECT_EQ(why.find("secret"), std::string::npos) << why;
     EXPECT_FALSE(why.empty());
   }
-  PgTarget target;
-  std::string why;
-  EXPECT_FALSE(parse_pg_target("postgresql://db/%zz", target, why));
-  EXPECT_FALSE(parse_pg_target("postgresql://db/x?bogus=1", target, why));
 }
 
 }  // namespace

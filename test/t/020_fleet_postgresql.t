@@ -67,6 +67,9 @@ is((sqlstate_of($coordinator, 'SELECT idgen_internal.fleet_read(0, 5)', extra_pa
 
 $one->safe_psql('postgres', "SET log_statement = 'all'; ALTER SYSTEM SET idgen.registry = 'etcd://leaser:pencil\@127.0.0.1:1/nowhere'");
 sqlstate_of($one, "SET log_min_error_statement = 'error'; ALTER SYSTEM SET idgen.registry = 'pencil://leaser:pencil'");
+sqlstate_of($one, "SET log_statement = 'all'; $_") for "ALTER SYSTEM SET IDGEN.Registry = 'host=here password=pencil'",
+  "ALTER SYSTEM SET \"idgen\".registry TO 'postgresql://leaser:pencil\@here/%zz?bogus=1'";
+$one->safe_psql('postgres', "ALTER SYSTEM SET idgen.registry = 'etcd://leaser:pencil\@127.0.0.1:1/nowhere'");
 $one->reload;
 poll_log($one, qr/parameter "idgen.registry" changed to "etcd:\/\/\n/);
 $one->safe_psql('postgres', 'ALTER SYSTEM RESET idgen.registry');

@@ -77,7 +77,7 @@ sub refused {
 refused('postgresql://?service=distrustful', qr/certificate verify failed/, 'a certificate by another authority is refused');
 refused("postgresql://leaser:wrong\@localhost:$port/postgres?sslmode=require", qr/password authentication failed/, 'so is a wrong password');
 refused("postgresql://leaser:pencil\@localhost:$port/postgres?sslmode=disable", qr/no pg_hba.conf entry.*no encryption/, 'and the coordinator refuses who comes without TLS');
-refused('postgresql://?service=nowhere', qr/service|connection to server/, 'a service that is not there leads nowhere');
+refused('postgresql://?service=nowhere', qr/definition of service "nowhere" not found/, 'a service that is not there leads nowhere');
 $one->safe_psql('postgres', 'ALTER SYSTEM RESET idgen.registry');
 $one->reload;
 wait_for_state($one);

@@ -108,7 +108,7 @@ sub kill_one {
 sub freeze_one {
     my ($fleet) = @_;
     my $node = $fleet->{seen}{freeze} == 1 ? $fleet->{members}[4]{node} : $fleet->any->{node};
-    return if !poll(sub { issues($node) }, 10);
+    ok(poll(sub { issues($node) }, 10), $node->name . ' issues before it is frozen');
     my @free = $fleet->free_nodes($node);
     my ($other) = $fleet->others($node);
     $other->psql('postgres', "SELECT snowflake_retire_node($_)") for @free;
