@@ -17,6 +17,7 @@ FleetChecks::Before FleetChecks::before(const FleetWrite &write) const {
 
 void FleetChecks::on_start(const Instance &instance) {
   instances_[instance.incarnation.words[0]] = instance.number;
+  follows_[instance.incarnation.words[0]] = instance.ghost.follows;
 }
 
 int FleetChecks::instance_of(const Incarnation &holder) const {
@@ -78,7 +79,7 @@ void FleetChecks::on_write(const Instance &by, const FleetWrite &write, const Be
     if (!row.alive || !write.nodes[i].alive || blind_) {
       history_.see(Seen::took_over);
     } else {
-      check_displaced(by, row);
+      check_displaced(by, write.holder, row);
     }
   }
 }
@@ -104,13 +105,15 @@ void FleetChecks::check_writer(const FleetWrite &write, const Before &before) {
 
 // A holder that is alive is displaced only by who follows on it: the next life of
 // the same instance; or a clone that doesn't show as one, and whose record is still
-// the original's. Nobody ever displaces back.
-void FleetChecks::check_displaced(const Instance &by, const FleetNode &row) {
+// the original's. Nobody ever displaces back. A write that comes late is by the life
+// that it was sent in.
+void FleetChecks::check_displaced(const Instance &by, const Incarnation &holder,
+                                  const FleetNode &row) {
   const int victim = instance_of(row.holder);
   if (victim == by.number) return;
   const std::string what = "instance " + std::to_string(by.number) + " displaces instance " +
                            std::to_string(victim) + " from node " + std::to_string(row.node);
-  if (by.ghost.follows != row.holder) fail(Broken::u8, what);
+  if (follows_[holder.words[0]] != row.holder) fail(Broken::u8, what);
   if (displaced_.count({victim, by.number}) > 0) fail(Broken::u8, what + ", back");
   displaced_.insert({by.number, victim});
   history_.see(Seen::displaced);

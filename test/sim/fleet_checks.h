@@ -62,17 +62,18 @@ class FleetChecks {
   std::uint64_t effective(std::size_t node) const;
   void check_ceilings();
   void check_writer(const FleetWrite &write, const Before &before);
-  void check_displaced(const Instance &by, const FleetNode &row);
+  void check_displaced(const Instance &by, const Incarnation &holder, const FleetNode &row);
   void check_window(std::uint32_t node, const Window &window, bool acquired);
   int instance_of(const Incarnation &holder) const;
   void fail(Broken broken, const std::string &what) { history_.fail(broken, what); }
 
   History &history_;
   const Coordinator &coordinator_;
-  std::vector<std::uint64_t> effective_;     // the ceilings, as they were last
-  std::vector<std::uint64_t> promised_;      // the highest that was ever acknowledged
-  std::map<std::uint64_t, int> instances_;   // by the first half of an incarnation
-  std::set<std::pair<int, int>> displaced_;  // who, whom
+  std::vector<std::uint64_t> effective_;          // the ceilings, as they were last
+  std::vector<std::uint64_t> promised_;           // the highest that was ever acknowledged
+  std::map<std::uint64_t, int> instances_;        // by the first half of an incarnation
+  std::map<std::uint64_t, Incarnation> follows_;  // by incarnation: on whom, at its start
+  std::set<std::pair<int, int>> displaced_;       // who, whom
   std::map<std::uint32_t, std::vector<Window>> windows_;
   std::uint64_t acquisitions_ = 0;
   bool blind_ = false;
