@@ -93,6 +93,19 @@ sub start_instance {
 
 sub issues { return ($_[0]->psql('postgres', 'SELECT snowflake_nextval()'))[0] == 0 }
 
+# Those of them that don't issue, asked all at once: nine starts of psql, one after
+# the other, take their time on a loaded machine.
+sub mute {
+    my (@nodes) = @_;
+    my @asked = map {
+        my ($out, $err) = ('', '');
+        { node => $_, run => IPC::Run::start([ 'psql', '-XAtq', '-d', $_->connstr('postgres'), '-c', 'SELECT snowflake_nextval()' ],
+            '<', \undef, '>', \$out, '2>', \$err) }
+    } @nodes;
+    $_->{run}->finish for @asked;
+    return map { $_->{node} } grep { $_->{run}->result(0) != 0 } @asked;
+}
+
 sub kill_one {
     my ($fleet) = @_;
     my $node = $fleet->any->{node};
@@ -194,7 +207,7 @@ sub heal_registry {
     $fleet->{heal}->();
     my $begin = Time::HiRes::time();
     my @waiting = map { $_->{node} } @{ $fleet->{members} };
-    poll(sub { @waiting = grep { !issues($_) } @waiting; return !@waiting }, 20);
+    poll(sub { @waiting = mute(@waiting); return !@waiting }, 20);
     my $took = Time::HiRes::time() - $begin;
     cmp_ok($took, '<', $served_in, sprintf('every instance issues %.1f s after the registry is back', $took));
     $fleet->{slowest} = $took if $took > ($fleet->{slowest} // 0);
