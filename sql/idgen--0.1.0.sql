@@ -486,7 +486,8 @@ BEGIN
     PERFORM idgen_internal.fleet_check();
     INSERT INTO idgen_internal.fleet (id, layout, epoch, generation, base, raised, system, timeline)
         SELECT fleet_create.id, fleet_create.layout, fleet_create.epoch, fleet_create.generation,
-            fleet_create.base, timestamptz 'epoch' + raised_us * interval '1 microsecond', c.system_identifier, idgen_internal.timeline()
+            fleet_create.base, timestamptz 'epoch' + raised_us * interval '1 microsecond',
+            c.system_identifier, idgen_internal.timeline()
         FROM pg_control_system() AS c
         ON CONFLICT DO NOTHING;
     RETURN FOUND;

@@ -15,7 +15,9 @@ emit_log_hook_type previous_hook = nullptr;
 const char *name_in(const char *text) {
   constexpr char first[] = "idgen";
   constexpr char second[] = "registry";
-  for (; text != nullptr && *text != '\0'; ++text) {
+  if (text == nullptr) return nullptr;
+  // Statements can be long: from one that may be the first letter to the next.
+  for (text += strcspn(text, "iI"); *text != '\0'; ++text, text += strcspn(text, "iI")) {
     if (pg_strncasecmp(text, first, strlen(first)) != 0) continue;
     const char *rest = text + strlen(first);
     rest += strspn(rest, "\". \t\n");

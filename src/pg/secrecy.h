@@ -1,6 +1,6 @@
 // Keeps the credentials in idgen.registry to the file that they are written in: SHOW
 // and pg_settings have the scheme alone, of what holds any, for superusers, too, and
-// no line of the log that names the setting has what follows "://".
+// a line of the log that names the setting ends before its value.
 
 #ifndef IDGEN_PG_SECRECY_H
 #define IDGEN_PG_SECRECY_H

@@ -34,23 +34,16 @@ $coordinator->restart;
 
 my $passwords = write_file('passwords', "localhost:*:*:leaser:pencil\n");
 my $port = $coordinator->port;
-my $services = write_file('services', <<"END");
-[fleet]
+# Two services, which trust one of the authorities each.
+my $services = write_file('services', join('', map { <<"END" } [ 'fleet', 'server' ], [ 'distrustful', 'other' ]));
+[$_->[0]]
 host=localhost
 port=$port
 dbname=postgres
 user=leaser
 passfile=$passwords
 sslmode=verify-full
-sslrootcert=$files/server.crt
-[distrustful]
-host=localhost
-port=$port
-dbname=postgres
-user=leaser
-passfile=$passwords
-sslmode=verify-full
-sslrootcert=$files/other.crt
+sslrootcert=$files/$_->[1].crt
 END
 
 local $ENV{PGSERVICEFILE} = $services;
