@@ -48,10 +48,7 @@ SELECT snowflake_encode('2100-01-01 UTC', 1, 2, 'discord') < 0 AS negative,
        snowflake_timestamp(snowflake_encode('2100-01-01 UTC', 1, 2, 'discord'), 'discord');
 
 -- A layout whose time isn't on top has no bounds.
-BEGIN;
-INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('seata', 'sign:1 shard:10 time:41 sequence:12', '1588435200000');
 SELECT snowflake_min('2026-01-01 UTC', 'seata');
-ROLLBACK;
 
 -- A stable expression of now() still makes an index condition.
 CREATE TABLE ids (id snowflakeid PRIMARY KEY);

@@ -29,17 +29,27 @@ CREATE TYPE snowflakeid (
     PREFERRED = false
 );
 COMMENT ON TYPE snowflakeid IS '64-bit ID: time, node and sequence in one number';
+COMMENT ON FUNCTION idgen_internal.snowflakeid_in(cstring) IS 'I/O';
+COMMENT ON FUNCTION idgen_internal.snowflakeid_out(snowflakeid) IS 'I/O';
+COMMENT ON FUNCTION idgen_internal.snowflakeid_recv(internal) IS 'I/O';
+COMMENT ON FUNCTION idgen_internal.snowflakeid_send(snowflakeid) IS 'I/O';
 
 -- Casts. None is implicit: with one, bigint < timestamptz would become legal.
 CREATE CAST (snowflakeid AS bigint) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (bigint AS snowflakeid) WITHOUT FUNCTION AS ASSIGNMENT;
 
 CREATE FUNCTION idgen_internal.from_int4(integer) RETURNS snowflakeid
-    AS 'int48' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+    AS 'int48' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION idgen_internal.from_numeric(numeric) RETURNS snowflakeid
     AS 'numeric_int8' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 CREATE CAST (integer AS snowflakeid) WITH FUNCTION idgen_internal.from_int4(integer) AS ASSIGNMENT;
 CREATE CAST (numeric AS snowflakeid) WITH FUNCTION idgen_internal.from_numeric(numeric) AS ASSIGNMENT;
+COMMENT ON FUNCTION idgen_internal.from_int4(integer) IS 'convert integer to snowflakeid';
+COMMENT ON FUNCTION idgen_internal.from_numeric(numeric) IS 'convert numeric to snowflakeid';
+COMMENT ON CAST (snowflakeid AS bigint) IS 'the same 8 bytes';
+COMMENT ON CAST (bigint AS snowflakeid) IS 'the same 8 bytes';
+COMMENT ON CAST (integer AS snowflakeid) IS 'the same number';
+COMMENT ON CAST (numeric AS snowflakeid) IS 'the same number, rounded; of bigint''s range';
 
 ------------------------------------------------------------------------------
 -- Comparison: int8's own functions under operators of this type. The families
@@ -92,6 +102,7 @@ BEGIN
         EXECUTE pg_catalog.format(
             'CREATE FUNCTION idgen_internal.cmp(%s, %s) RETURNS integer AS ''btint8cmp'' '
             'LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', l, r);
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.cmp(%s, %s) IS ''less-equal-greater''', l, r);
     END LOOP;
 END
 $make$;
@@ -100,6 +111,9 @@ CREATE FUNCTION idgen_internal.hash(snowflakeid) RETURNS integer
     AS 'hashint8' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION idgen_internal.hash_extended(snowflakeid, bigint) RETURNS bigint
     AS 'hashint8extended' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION idgen_internal.hash(snowflakeid) IS 'hash';
+COMMENT ON FUNCTION idgen_internal.hash_extended(snowflakeid, bigint) IS 'hash';
 
 CREATE OPERATOR FAMILY snowflakeid_ops USING btree;
 CREATE OPERATOR CLASS snowflakeid_ops DEFAULT FOR TYPE snowflakeid USING btree FAMILY snowflakeid_ops AS
@@ -123,6 +137,57 @@ ALTER OPERATOR FAMILY snowflakeid_ops USING btree ADD
     FUNCTION 2 (bigint, bigint) btint8sortsupport(internal),
     FUNCTION 4 (bigint, bigint) btequalimage(oid);
 
+-- BRIN: one class that summarises each range of pages by its least and greatest
+-- ID, and one by several intervals. As everywhere, bigint on the other side.
+DO $make$
+DECLARE
+    class record;
+    i integer;
+    symbol text;
+    procedure text;
+    own text;
+    loose text;
+BEGIN
+    FOR class IN
+        SELECT * FROM (VALUES
+            ('snowflakeid_minmax_ops', 'DEFAULT', ARRAY[
+                '1 %s brin_minmax_opcinfo(internal)',
+                '2 %s brin_minmax_add_value(internal, internal, internal, internal)',
+                '3 %s brin_minmax_consistent(internal, internal, internal)',
+                '4 %s brin_minmax_union(internal, internal, internal)']),
+            ('snowflakeid_minmax_multi_ops', '', ARRAY[
+                '1 %s brin_minmax_multi_opcinfo(internal)',
+                '2 %s brin_minmax_multi_add_value(internal, internal, internal, internal)',
+                '3 %s brin_minmax_multi_consistent(internal, internal, internal, integer)',
+                '4 %s brin_minmax_multi_union(internal, internal, internal)',
+                '5 %s brin_minmax_multi_options(internal)',
+                '11 %s brin_minmax_multi_distance_int8(internal, internal)']))
+            AS c (name, is_default, procedures)
+    LOOP
+        own := 'STORAGE snowflakeid';
+        loose := '';
+        FOR i IN 1..5 LOOP
+            symbol := (ARRAY['<', '<=', '=', '>=', '>'])[i];
+            own := own || pg_catalog.format(', OPERATOR %s @extschema@.%s', i, symbol);
+            loose := loose || pg_catalog.format(
+                'OPERATOR %1$s @extschema@.%2$s (snowflakeid, bigint), '
+                'OPERATOR %1$s @extschema@.%2$s (bigint, snowflakeid), '
+                'OPERATOR %1$s idgen_internal.%2$s (bigint, bigint), ', i, symbol);
+        END LOOP;
+        FOREACH procedure IN ARRAY class.procedures LOOP
+            own := own || ', FUNCTION ' || pg_catalog.format(procedure, '');
+            loose := loose || 'FUNCTION ' || pg_catalog.format(procedure, '(bigint, bigint)') || ', ';
+        END LOOP;
+        EXECUTE pg_catalog.format('CREATE OPERATOR FAMILY %s USING brin', class.name);
+        EXECUTE pg_catalog.format(
+            'CREATE OPERATOR CLASS %1$s %2$s FOR TYPE snowflakeid USING brin FAMILY %1$s AS %3$s',
+            class.name, class.is_default, own);
+        EXECUTE pg_catalog.format('ALTER OPERATOR FAMILY %s USING brin ADD %s',
+            class.name, pg_catalog.rtrim(loose, ', '));
+    END LOOP;
+END
+$make$;
+
 CREATE OPERATOR FAMILY snowflakeid_ops USING hash;
 CREATE OPERATOR CLASS snowflakeid_ops DEFAULT FOR TYPE snowflakeid USING hash FAMILY snowflakeid_ops AS
     OPERATOR 1 =,
@@ -135,10 +200,21 @@ ALTER OPERATOR FAMILY snowflakeid_ops USING hash ADD
     FUNCTION 1 (bigint, bigint) hashint8(bigint),
     FUNCTION 2 (bigint, bigint) hashint8extended(bigint, bigint);
 
+COMMENT ON OPERATOR FAMILY snowflakeid_ops USING btree IS 'order of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS snowflakeid_ops USING btree IS 'order of snowflakeid';
+COMMENT ON OPERATOR FAMILY snowflakeid_ops USING hash IS 'equality of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS snowflakeid_ops USING hash IS 'equality of snowflakeid';
+COMMENT ON OPERATOR FAMILY snowflakeid_minmax_ops USING brin IS 'order of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS snowflakeid_minmax_ops USING brin IS 'least and greatest snowflakeid of each range of pages';
+COMMENT ON OPERATOR FAMILY snowflakeid_minmax_multi_ops USING brin IS 'order of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS snowflakeid_minmax_multi_ops USING brin IS 'several intervals of snowflakeid of each range of pages';
+
 CREATE FUNCTION idgen_internal.larger(snowflakeid, snowflakeid) RETURNS snowflakeid
     AS 'int8larger' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION idgen_internal.smaller(snowflakeid, snowflakeid) RETURNS snowflakeid
     AS 'int8smaller' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.larger(snowflakeid, snowflakeid) IS 'larger of two';
+COMMENT ON FUNCTION idgen_internal.smaller(snowflakeid, snowflakeid) IS 'smaller of two';
 CREATE AGGREGATE max(snowflakeid) (
     SFUNC = idgen_internal.larger, STYPE = snowflakeid, COMBINEFUNC = idgen_internal.larger,
     SORTOP = >, PARALLEL = SAFE);
@@ -165,6 +241,7 @@ COMMENT ON COLUMN idgen_internal.layout.kind IS 'f: own, made by CREATE EXTENSIO
 
 CREATE FUNCTION idgen_internal.layout_guard() RETURNS trigger
     AS 'MODULE_PATHNAME', 'idgen_layout_guard' LANGUAGE C;
+COMMENT ON FUNCTION idgen_internal.layout_guard() IS 'trigger that keeps the table of layouts append-only';
 -- Nobody else may hang it on a table of his own.
 REVOKE ALL ON FUNCTION idgen_internal.layout_guard() FROM PUBLIC;
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.layout
@@ -176,18 +253,51 @@ ALTER TABLE idgen_internal.layout
 
 CREATE FUNCTION idgen_internal.configured_layout(OUT definition text, OUT epoch text) RETURNS record
     AS 'MODULE_PATHNAME', 'idgen_configured_layout' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION idgen_internal.configured_layout() IS 'the layout that the settings, or their defaults, ask for';
 REVOKE ALL ON FUNCTION idgen_internal.configured_layout() FROM PUBLIC;
 
 INSERT INTO idgen_internal.layout (name, definition, epoch, note, kind)
     SELECT 'idgen', definition, epoch, 'this database''s own layout', 'f'
     FROM idgen_internal.configured_layout();
 INSERT INTO idgen_internal.layout (name, definition, epoch, note, kind) VALUES
-    ('twitter', 'sign:1 time:41 region:5 shard:5 sequence:12 tick:1ms', '1288834974657',
-     'region is the datacenter, shard the worker', 'p'),
+    ('baidu', 'sign:1 time:28 shard:22 sequence:13 tick:1s', '1463673600000',
+     'uid-generator as it was released; its time field ended on 2024-11-20; tested with a computed ID', 'p'),
+    ('baidu_readme', 'sign:1 time:29 shard:21 sequence:13 tick:1s', '1474300800000',
+     'uid-generator as its README sets it up', 'p'),
+    ('cockroach', 'sign:1 time:48 shard:15 tick:10us', '1420070400000',
+     'unique_rowid(); the node is exclusive-ored into the last bits, so that it can be wrong', 'p'),
     ('discord', 'time:42 region:5 shard:5 sequence:12 tick:1ms', '1420070400000',
      'region is the worker, shard the process', 'p'),
+    ('hazelcast', 'sign:1 time:41 sequence:6 shard:16 tick:1ms', '1514764800000',
+     'FlakeIdGenerator; no ID is known to test with', 'p'),
     ('instagram', 'time:41 shard:13 sequence:10 tick:1ms', '1314220021721',
-     'shard is the logical shard; known to the day', 'p');
+     'shard is the logical shard; known to the day', 'p'),
+    ('js53', 'time:41 shard:4 sequence:8 tick:1ms', '2025-01-01T00:00:00Z',
+     '53 bits, exact as JavaScript numbers; idgen.layout = ''js53'' with the default epoch', 'p'),
+    ('katsubushi', 'time:42 shard:10 sequence:12 tick:1ms', '1420070400000',
+     'shard is the worker', 'p'),
+    ('leaf', 'sign:1 time:41 shard:10 sequence:12 tick:1ms', '1288834974657',
+     'Meituan Leaf in snowflake mode; tested with a computed ID', 'p'),
+    ('mastodon', 'time:48 sequence:16 tick:1ms', '0',
+     'timestamp_id(); the sequence is hashed; the known ID fits to 52 ms', 'p'),
+    ('pgedge', 'sign:1 time:41 shard:10 sequence:12 tick:1ms', '1672531200000',
+     'pgEdge snowflake since 2024-03-30', 'p'),
+    ('pgedge_v1', 'sign:1 time:41 sequence:12 shard:10 tick:1ms', '1672531200000',
+     'pgEdge snowflake until 2024-03-30: the node below the sequence', 'p'),
+    ('seata', 'sign:1 shard:10 time:41 sequence:12 tick:1ms', '1588435200000',
+     'the improved algorithm: node on top, so that IDs do not sort by time; the time is that of the start plus a count', 'p'),
+    ('seata_legacy', 'sign:1 time:41 shard:10 sequence:12 tick:1ms', '1588435200000',
+     'the algorithm before the improved one', 'p'),
+    ('sonyflake_v1', 'sign:1 time:39 sequence:8 shard:16 tick:10ms', '1409529600000',
+     'shard is the machine, below the sequence; tested with a computed ID', 'p'),
+    ('sonyflake_v2', 'sign:1 time:39 sequence:8 shard:16 tick:10ms', '1735689600000',
+     'shard is the machine, below the sequence; tested with a computed ID', 'p'),
+    ('tidb_tso', 'time:46 sequence:18 tick:1ms', '0',
+     'TiDB and TiKV timestamps; sequence is the logical part; no node', 'p'),
+    ('tsid', 'time:42 shard:10 sequence:12 tick:1ms', '1577836800000',
+     'tsid-creator with its default of 10 bits of node', 'p'),
+    ('twitter', 'sign:1 time:41 region:5 shard:5 sequence:12 tick:1ms', '1288834974657',
+     'region is the datacenter, shard the worker', 'p');
 
 SELECT pg_catalog.pg_extension_config_dump('idgen_internal.layout', 'WHERE kind <> ''p''');
 GRANT SELECT ON idgen_internal.layout TO PUBLIC;
@@ -196,6 +306,97 @@ CREATE VIEW snowflake_layouts AS
     SELECT name, definition, epoch, note FROM idgen_internal.layout;
 COMMENT ON VIEW snowflake_layouts IS 'layouts that snowflake_decode() and others take by name; "idgen" is this database''s own';
 GRANT SELECT ON snowflake_layouts TO PUBLIC;
+
+CREATE FUNCTION snowflake_create_layout(name text, definition text, epoch text, note text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    -- A longer one would be cut by the type "name".
+    IF octet_length(name) > 63 THEN
+        RAISE EXCEPTION 'layout name "%" is too long', name
+            USING ERRCODE = 'name_too_long', DETAIL = 'It may have 63 bytes.';
+    END IF;
+    INSERT INTO idgen_internal.layout (name, definition, epoch, note)
+        VALUES (name, definition, epoch, note);
+EXCEPTION
+    WHEN unique_violation THEN
+        RAISE EXCEPTION 'layout "%" already exists', name
+            USING ERRCODE = 'duplicate_object',
+                  DETAIL = 'Layouts are never changed or removed.',
+                  HINT = 'Add it under another name.';
+END
+$$;
+CREATE FUNCTION snowflake_create_layout(name text, definition text, epoch bigint, note text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM @extschema@.snowflake_create_layout(name, definition, epoch::text, note);
+END
+$$;
+COMMENT ON FUNCTION snowflake_create_layout(text, text, text, text) IS 'adds a layout by which IDs of others are decoded: fields from the most significant bit; the time that IDs count from, UTC';
+COMMENT ON FUNCTION snowflake_create_layout(text, text, bigint, text) IS 'adds a layout by which IDs of others are decoded: fields from the most significant bit; the time that IDs count from, milliseconds of Unix time';
+REVOKE ALL ON FUNCTION snowflake_create_layout(text, text, text, text),
+    snowflake_create_layout(text, text, bigint, text) FROM PUBLIC;
+
+------------------------------------------------------------------------------
+-- Comparing an ID with a time, in the database's own layout. Total: any number,
+-- any time. The planner gets comparisons of numbers in their place
+-- (src/pg/time_predicates.cpp), by the (bigint, bigint) members of the families.
+
+CREATE FUNCTION idgen_internal.bound_not_before(timestamptz) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'idgen_bound_not_before' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.bound_after(timestamptz) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'idgen_bound_after' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.bound_not_before(timestamptz) IS 'the smallest bigint whose time as an ID is not before a time';
+COMMENT ON FUNCTION idgen_internal.bound_after(timestamptz) IS 'the smallest bigint whose time as an ID is after a time';
+
+DO $make$
+DECLARE
+    op record;
+    l text;
+    r text;
+    s text;
+    flip boolean;
+BEGIN
+    FOREACH s IN ARRAY ARRAY['lt_support', 'le_support', 'gt_support', 'ge_support'] LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION idgen_internal.%I(internal) RETURNS internal '
+            'AS ''MODULE_PATHNAME'', %L LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE',
+            s, 'idgen_' || s);
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.%I(internal) IS %L',
+            s, 'planner support of comparisons of an ID with a time');
+    END LOOP;
+    FOR flip IN VALUES (false), (true) LOOP
+        l := CASE WHEN flip THEN 'timestamptz' ELSE 'snowflakeid' END;
+        r := CASE WHEN flip THEN 'snowflakeid' ELSE 'timestamptz' END;
+        FOR op IN
+            SELECT * FROM (VALUES
+                ('<',  'lt', '>',  '>=', 'gt', 'scalarlt', 'before'),
+                ('<=', 'le', '>=', '>',  'ge', 'scalarle', 'not after'),
+                ('>',  'gt', '<',  '<=', 'lt', 'scalargt', 'after'),
+                ('>=', 'ge', '<=', '<',  'le', 'scalarge', 'not before'))
+                AS o (symbol, name, commutator, negator, commuted, sel, meaning)
+        LOOP
+            EXECUTE pg_catalog.format(
+                'CREATE FUNCTION idgen_internal.%I(%s, %s) RETURNS boolean '
+                'AS ''MODULE_PATHNAME'', %L LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE '
+                'SUPPORT idgen_internal.%I',
+                op.name, l, r,
+                CASE WHEN flip THEN 'idgen_time_' || op.name || '_id' ELSE 'idgen_id_' || op.name || '_time' END,
+                CASE WHEN flip THEN op.commuted ELSE op.name END || '_support');
+            EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.%I(%s, %s) IS %L',
+                op.name, l, r, 'implementation of ' || op.symbol || ' operator');
+            EXECUTE pg_catalog.format(
+                'CREATE OPERATOR @extschema@.%s (LEFTARG = %s, RIGHTARG = %s, '
+                'FUNCTION = idgen_internal.%I, COMMUTATOR = OPERATOR(@extschema@.%s), '
+                'NEGATOR = OPERATOR(@extschema@.%s), RESTRICT = %s, JOIN = %s)',
+                op.symbol, l, r, op.name, op.commutator, op.negator, op.sel || 'sel', op.sel || 'joinsel');
+            EXECUTE pg_catalog.format('COMMENT ON OPERATOR @extschema@.%s (%s, %s) IS %L', op.symbol, l, r,
+                CASE WHEN flip THEN 'time is ' || op.meaning || ' the time of the ID'
+                    ELSE 'time of the ID is ' || op.meaning END);
+        END LOOP;
+    END LOOP;
+END
+$make$;
 
 ------------------------------------------------------------------------------
 -- Issuing
@@ -206,6 +407,7 @@ COMMENT ON FUNCTION snowflake_nextval() IS 'next ID: unique, greater than every 
 
 CREATE FUNCTION idgen_internal.batch_support(internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'idgen_batch_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.batch_support(internal) IS 'planner support: how many rows snowflake_batch(n) gives';
 CREATE FUNCTION snowflake_batch(n integer) RETURNS SETOF snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     ROWS 1000 SUPPORT idgen_internal.batch_support;
@@ -569,6 +771,7 @@ CREATE FUNCTION idgen_internal.instance(
     OUT layout text, OUT epoch timestamptz)
     RETURNS record
     AS 'MODULE_PATHNAME', 'idgen_instance' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.instance() IS 'implementation of the view snowflake_instance';
 CREATE VIEW snowflake_instance AS
     SELECT i.* FROM idgen_internal.instance() AS i WHERE i.state IS NOT NULL;
 COMMENT ON VIEW snowflake_instance IS 'the node this instance holds and its state; empty if idgen is not preloaded';
@@ -578,6 +781,7 @@ CREATE FUNCTION idgen_internal.clock(
     OUT kernel text, OUT max_error interval, OUT last_sample timestamptz)
     RETURNS record
     AS 'MODULE_PATHNAME', 'idgen_clock' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.clock() IS 'implementation of the view snowflake_clock';
 CREATE VIEW snowflake_clock AS
     SELECT c.* FROM idgen_internal.clock() AS c WHERE c.state IS NOT NULL;
 COMMENT ON VIEW snowflake_clock IS 'wall time, issuing time and what is thought of them; empty if idgen is not preloaded';
@@ -587,6 +791,7 @@ CREATE FUNCTION idgen_internal.clock_events(
     OUT step interval)
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'idgen_clock_events' LANGUAGE C VOLATILE PARALLEL SAFE ROWS 16;
+COMMENT ON FUNCTION idgen_internal.clock_events() IS 'implementation of the view snowflake_clock_events';
 CREATE VIEW snowflake_clock_events AS
     SELECT e.* FROM idgen_internal.clock_events() AS e;
 COMMENT ON VIEW snowflake_clock_events IS 'what happened to the clock since shared memory was initialised, the last 128 events';
@@ -597,6 +802,7 @@ CREATE FUNCTION idgen_internal.stats(
     OUT wait_time interval)
     RETURNS record
     AS 'MODULE_PATHNAME', 'idgen_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.stats() IS 'implementation of the view snowflake_stats';
 CREATE VIEW snowflake_stats AS
     SELECT s.* FROM idgen_internal.stats() AS s WHERE s.scope IS NOT NULL;
 COMMENT ON VIEW snowflake_stats IS 'IDs issued, calls and waits since shared memory was initialised';
@@ -633,6 +839,9 @@ BEGIN ATOMIC
     CROSS JOIN idgen_internal.node AS n
     ORDER BY n.node;
 END;
+
+COMMENT ON FUNCTION idgen_internal.leased_fleet() IS 'implementation of the view snowflake_fleet: what this instance leases from';
+COMMENT ON FUNCTION idgen_internal.coordinated_fleet() IS 'implementation of the view snowflake_fleet: what this database coordinates';
 
 CREATE VIEW snowflake_fleet AS
     SELECT * FROM idgen_internal.leased_fleet()

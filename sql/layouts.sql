@@ -21,12 +21,12 @@ SELECT count(*) FROM idgen_internal.layout;
 -- Added to, by whoever owns it; checked.
 BEGIN;
 INSERT INTO idgen_internal.layout (name, definition, epoch, note)
-VALUES ('leaf', 'sign:1 time:41 shard:10 sequence:12', '1288834974657', 'Meituan');
-SELECT name, kind FROM idgen_internal.layout WHERE name = 'leaf';
-SELECT * FROM snowflake_decode(2006515713438658569, 'leaf');
-UPDATE idgen_internal.layout SET note = 'other' WHERE name = 'leaf';
+VALUES ('fallen', 'sign:1 time:41 shard:10 sequence:12', '1288834974657', 'like leaf');
+SELECT name, kind FROM idgen_internal.layout WHERE name = 'fallen';
+SELECT * FROM snowflake_decode(2006515713438658569, 'fallen');
+UPDATE idgen_internal.layout SET note = 'other' WHERE name = 'fallen';
 ROLLBACK;
-SELECT * FROM snowflake_decode(2006515713438658569, 'leaf');
+SELECT * FROM snowflake_decode(2006515713438658569, 'fallen');
 -- Names that begin alike; names that are too long to be one.
 BEGIN;
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES
@@ -36,12 +36,42 @@ SELECT snowflake_shard(8192, 'leaf_one') AS one, snowflake_shard(8192, 'leaf_two
 SELECT snowflake_shard(16384, repeat('l', 64));
 ROLLBACK;
 -- Fields in another order; ticks of 10 ms.
+SELECT * FROM snowflake_decode(600114305433927938, 'sonyflake_v1');
+SELECT snowflake_encode('2026-01-01 UTC', 258, 5, 'sonyflake_v1');
+
+-- By the function that is for it: the epoch as a date or as milliseconds.
 BEGIN;
-INSERT INTO idgen_internal.layout (name, definition, epoch)
-VALUES ('sonyflake', 'sign:1 time:39 sequence:8 shard:16 tick:10ms', '2014-09-01T00:00:00Z');
-SELECT * FROM snowflake_decode(600114305433927938, 'sonyflake');
-SELECT snowflake_encode('2026-01-01 UTC', 258, 5, 'sonyflake');
+SELECT snowflake_create_layout('ours', 'time:41 shard:10 sequence:12', '2020-01-01T00:00:00Z', 'the old application');
+SELECT snowflake_create_layout('theirs', 'sign:1 time:39 sequence:8 shard:16 tick:10ms', 1409529600000);
+SELECT name, definition, epoch, note, kind FROM idgen_internal.layout WHERE kind = 'u' ORDER BY name;
+SELECT d.*, snowflake_encode(d.ts, d.node, d.sequence, d.layout) FROM snowflake_decode(600114305433927938, 'theirs') AS d;
+SAVEPOINT s;
+SELECT snowflake_create_layout('ours', 'time:41 shard:10 sequence:12', '2020-01-01T00:00:00Z');
+ROLLBACK TO s;
+SELECT snowflake_create_layout('idgen', 'time:41 shard:10 sequence:12', '2020-01-01T00:00:00Z');
+ROLLBACK TO s;
+SELECT snowflake_create_layout('twitter', 'time:41 shard:10 sequence:12', '2020-01-01T00:00:00Z');
+ROLLBACK TO s;
+SELECT snowflake_create_layout(repeat('l', 64), 'time:41 shard:10 sequence:12', 0);
+ROLLBACK TO s;
+SELECT snowflake_create_layout('', 'time:41 shard:10 sequence:12', 0);
+ROLLBACK TO s;
+SELECT snowflake_create_layout(NULL, 'time:41 shard:10 sequence:12', 0);
+ROLLBACK TO s;
+SELECT snowflake_create_layout('x', NULL, 0);
+ROLLBACK TO s;
+SELECT snowflake_create_layout('x', 'time:41', NULL::text);
+ROLLBACK TO s;
+SELECT snowflake_create_layout('x', 'time:41 node:10', '2020-01-01');
+ROLLBACK TO s;
+SELECT snowflake_create_layout('x', 'time:41 shard:10', '2020-01-01 00:00:00+02');
+ROLLBACK TO s;
+SELECT snowflake_create_layout('x', 'time:41 shard:10', -5);
+ROLLBACK TO s;
+SET TRANSACTION READ ONLY;
+SELECT snowflake_create_layout('x', 'time:41 shard:10', 0);
 ROLLBACK;
+SELECT count(*) FROM snowflake_layouts WHERE name IN ('ours', 'theirs', 'x');
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:41 shard', '0');
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:41 node:10', '0');
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'time:41 time:2', '0');
@@ -103,6 +133,9 @@ BEGIN;
 INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:41 region:4 shard:6 sequence:12', '2025-01-01', 'restored', 'f');
 SELECT snowflake_nextval();
 ROLLBACK;
+-- It is always one that an instance can issue in.
+INSERT INTO idgen_internal.layout VALUES ('idgen', 'shard:10 time:41 sequence:12', '2024-01-01', 'restored', 'f');
+INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:42 shard:10 sequence:12', '2024-01-01', 'restored', 'f');
 SELECT definition, epoch, kind FROM idgen_internal.layout WHERE name = 'idgen';
 SELECT * FROM snowflake_decode(4097);
 SELECT snowflake_nextval() IS NOT NULL AS issued;

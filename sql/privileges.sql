@@ -37,6 +37,8 @@ SELECT snowflake_resume();
 SELECT snowflake_raise_registry();
 SELECT snowflake_retire_node(5);
 SELECT snowflake_allow_leasing('regress_idgen_plain');
+SELECT snowflake_create_layout('mine', 'time:41', '0');
+SELECT snowflake_create_layout('mine', 'time:41', 0);
 
 -- Nor see the fleet that is coordinated here, nor lease from it.
 SELECT * FROM snowflake_fleet;
@@ -59,6 +61,17 @@ CREATE TABLE idgen_internal.mine (a integer);
 CREATE TABLE pg_temp.odd (a integer);
 CREATE TRIGGER guard BEFORE INSERT ON pg_temp.odd FOR EACH ROW EXECUTE FUNCTION idgen_internal.layout_guard();
 RESET ROLE;
+
+-- Unless they are let: by that function, and in no other way.
+GRANT EXECUTE ON FUNCTION snowflake_create_layout(text, text, bigint, text), snowflake_create_layout(text, text, text, text) TO regress_idgen_plain;
+SET ROLE regress_idgen_plain;
+BEGIN;
+SELECT snowflake_create_layout('mine', 'time:41 shard:10', 0);
+SELECT name, kind FROM idgen_internal.layout WHERE name = 'mine';
+ROLLBACK;
+INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('mine', 'time:41', '0');
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION snowflake_create_layout(text, text, bigint, text), snowflake_create_layout(text, text, text, text) FROM regress_idgen_plain;
 
 -- Monitoring does.
 SET ROLE regress_idgen_monitor;

@@ -119,6 +119,11 @@ LayoutText to_text(const Layout &layout) noexcept;
 inline constexpr std::string_view kDefaultLayout = "time:41 region:3 shard:7 sequence:12 tick:1ms";
 inline constexpr std::string_view kDefaultEpoch = "2025-01-01T00:00:00Z";
 
+// 53 bits: every ID is exact as a JavaScript number. The setting idgen.layout
+// takes it by its name.
+inline constexpr std::string_view kJs53Name = "js53";
+inline constexpr std::string_view kJs53Layout = "time:41 shard:4 sequence:8 tick:1ms";
+
 // ---------------------------------------------------------------------------
 // Encode, decode
 
@@ -186,6 +191,20 @@ NodeResult node_of(const Layout &layout, std::int64_t region, std::int64_t shard
 // id < min_id(b)` are exactly the IDs of [a, b). Faults: before_epoch,
 // past_end, not_ordered_by_time, turned_negative.
 IdResult min_id(const Layout &layout, std::int64_t unix_us) noexcept;
+
+// Bounds that compare any int64 with any time, for a layout that IDs are issued
+// in (is_issuable()). The time of an ID is carried on beyond the layout's ends,
+// evenly: negative IDs lie before the epoch. So for every id and every instant
+//
+//   id >= bound_not_before(t)   exactly if   time of id >= t
+//   id >= bound_after(t)        exactly if   time of id > t
+//
+// with one exception: the greatest int64 counts as later than every instant, as
+// a bound that no int64 reaches is cut to it. No instance issues that ID (the
+// last tick is kept back). Bounds are the first ID of a tick, or the least or
+// the greatest int64. Instants: from -2^62 on (PostgreSQL's begin far later).
+std::int64_t bound_not_before(const Layout &layout, std::int64_t unix_us) noexcept;
+std::int64_t bound_after(const Layout &layout, std::int64_t unix_us) noexcept;
 
 // ---------------------------------------------------------------------------
 // Epochs as text

@@ -324,6 +324,24 @@ IdResult min_id(const Layout &layout, std::int64_t unix_us) noexcept {
   return {static_cast<std::int64_t>(id), Fault::none};
 }
 
+std::int64_t bound_not_before(const Layout &layout, std::int64_t unix_us) noexcept {
+  // Not before t is after the microsecond before it.
+  if (unix_us == INT64_MIN) return INT64_MIN;
+  return bound_after(layout, unix_us - 1);
+}
+
+std::int64_t bound_after(const Layout &layout, std::int64_t unix_us) noexcept {
+  std::int64_t since_epoch = 0;
+  if (__builtin_sub_overflow(unix_us, layout.epoch_us, &since_epoch)) return INT64_MIN;
+  // The tick that contains the instant, also before the epoch; then the next.
+  std::int64_t tick = since_epoch / layout.tick_us;
+  if (since_epoch % layout.tick_us < 0) --tick;
+  if (tick >= INT64_MAX >> layout.time.shift) return INT64_MAX;
+  ++tick;
+  if (tick < INT64_MIN >> layout.time.shift) return INT64_MIN;
+  return tick * (std::int64_t{1} << layout.time.shift);
+}
+
 EpochParse parse_epoch(std::string_view text) noexcept {
   std::int64_t ms = 0;
   if (parse_number(text, ms)) {

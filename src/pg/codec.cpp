@@ -27,7 +27,8 @@ namespace {
 // function has no such argument.
 const NamedLayout *layout_argument(FunctionCallInfo fcinfo, int position) {
   if (PG_NARGS() <= position) return own_layout();
-  return layout_named(text_to_cstring(PG_GETARG_TEXT_PP(position)));
+  const text *name = PG_GETARG_TEXT_PP(position);
+  return layout_named({VARDATA_ANY(name), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(name))});
 }
 
 const char *time_text(std::int64_t unix_us) {

@@ -35,10 +35,14 @@ constexpr char kKindPreset = 'p';    // shipped with the extension
 constexpr char kKindAdded = 'u';     // added by a user
 
 // The cache: the own layout in the first place, others as they are asked for.
-// Few are ever used by one backend, so that a short array searched from the
-// front will do.
-constexpr int kCacheSize = 16;
-NamedLayout cache[kCacheSize];
+// Few are used by one backend, so that a short array searched from the front
+// will do.
+constexpr int kCacheSize = 32;
+struct CachedLayout {
+  NamedLayout named;
+  std::size_t name_length;
+};
+CachedLayout cache[kCacheSize];
 int cached = 0;
 Oid layout_relid = InvalidOid;  // of the table, for the callback
 
@@ -65,13 +69,15 @@ NamedLayout layout_of_row(const char *name, const char *definition, const char *
   const EpochParse parsed_epoch = parse_epoch(epoch);
   const LayoutParse parsed = parse_layout(definition, parsed_epoch.unix_us);
   if (!parsed_epoch.ok || !parsed.ok()) {
-    ereport(ERROR,
-            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-             errmsg("invalid definition of layout \"%s\": \"%s\", epoch \"%s\"", name, definition,
-                    epoch),
-             errdetail("%s", parsed_epoch.ok ? describe(parsed.fault) : "The epoch is malformed."),
-             errhint("Write them as in \"%s\" and \"%s\".", kDefaultLayout.data(),
-                     kDefaultEpoch.data())));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("invalid definition of layout \"%s\": \"%s\", epoch \"%s\"", name,
+                           definition, epoch),
+                    errdetail("%s", parsed_epoch.ok
+                                        ? describe(parsed.fault)
+                                        : "The epoch is a time of UTC, or milliseconds of Unix "
+                                          "time (0, or at least 12 digits); from 1970 to 9999."),
+                    errhint("Write them as in \"%s\" and \"%s\".", kDefaultLayout.data(),
+                            kDefaultEpoch.data())));
   }
   NamedLayout found;
   found.layout = parsed.layout;
@@ -116,37 +122,48 @@ bool read_layout(const char *name, StoredLayout &found) {
   return exists;
 }
 
-const NamedLayout *find_layout(const char *name) {
+const NamedLayout *find_layout(std::string_view name) {
   for (int i = 0; i < cached; ++i) {
-    if (strcmp(NameStr(cache[i].name), name) == 0) return &cache[i];
+    const CachedLayout &known = cache[i];
+    if (name == std::string_view(NameStr(known.named.name), known.name_length)) {
+      return &known.named;
+    }
   }
+  if (name.size() >= NAMEDATALEN) return nullptr;
+  NameData wanted = {};
+  memcpy(wanted.data, name.data(), name.size());
   // The scan may process an invalidation and empty the cache: read first.
   StoredLayout found;
-  if (strlen(name) >= NAMEDATALEN || !read_layout(name, found)) return nullptr;
+  if (!read_layout(NameStr(wanted), found)) return nullptr;
   const int place = cached < kCacheSize ? cached++ : kCacheSize - 1;
-  cache[place] = found.named;
-  return &cache[place];
+  cache[place] = {found.named, name.size()};
+  return &cache[place].named;
 }
 
 }  // namespace
 
 const NamedLayout *own_layout() {
-  if (cached > 0 && strcmp(NameStr(cache[0].name), kOwnLayoutName) == 0) return &cache[0];
+  if (cached > 0 && cache[0].name_length == kOwnLayoutName.size() &&
+      memcmp(NameStr(cache[0].named.name), kOwnLayoutName.data(), kOwnLayoutName.size()) == 0) {
+    return &cache[0].named;
+  }
   const NamedLayout *own = find_layout(kOwnLayoutName);
   if (own == nullptr) {
     ereport(ERROR,
             (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("this database has no layout of its own"),
-             errdetail("The row \"%s\" of %s.%s is missing.", kOwnLayoutName, kInternalSchema,
-                       kLayoutTable)));
+             errdetail("The row \"%s\" of %s.%s is missing.", kOwnLayoutName.data(),
+                       kInternalSchema, kLayoutTable)));
   }
   return own;
 }
 
-const NamedLayout *layout_named(const char *name) {
+const NamedLayout *layout_named(std::string_view name) {
   const NamedLayout *layout = find_layout(name);
   if (layout == nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("layout \"%s\" does not exist", name),
-                    errhint("The view snowflake_layouts lists the layouts.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT),
+             errmsg("layout \"%.*s\" does not exist", static_cast<int>(name.size()), name.data()),
+             errhint("The view snowflake_layouts lists the layouts.")));
   }
   return layout;
 }
@@ -232,6 +249,13 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
   const char *name = NameStr(*DatumGetName(values[kName - 1]));
   const NamedLayout given = layout_of_row(name, TextDatumGetCString(values[kDefinition - 1]),
                                           TextDatumGetCString(values[kEpoch - 1]));
+  const LayoutFault unissuable = is_issuable(given.layout);
+  if (kOwnLayoutName == name && unissuable != LayoutFault::none) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("layout \"%s\" is not one that an instance issues IDs in", name),
+                    errdetail("%s", describe(unissuable)),
+                    errhint("Add a layout of others under another name.")));
+  }
   CacheInvalidateRelcache(relation);
   if (creating_extension && !nulls[kKind - 1]) PG_RETURN_POINTER(row);
 
@@ -242,7 +266,7 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
                     errdetail("pg_dump leaves such layouts out."), errhint("Leave the kind out.")));
   }
   if (given_kind != '\0' && strchr("frpu", given_kind) == nullptr) PG_RETURN_POINTER(row);
-  values[kKind - 1] = CharGetDatum(strcmp(name, kOwnLayoutName) == 0 ? kKindRestored : kKindAdded);
+  values[kKind - 1] = CharGetDatum(kOwnLayoutName == name ? kKindRestored : kKindAdded);
   nulls[kKind - 1] = false;
   HeapTuple added = heap_form_tuple(columns, values, nulls);
   StoredLayout old;

@@ -7,13 +7,15 @@
 #ifndef IDGEN_PG_LAYOUTS_H
 #define IDGEN_PG_LAYOUTS_H
 
+#include <string_view>
+
 #include "idgen/layout.h"
 #include "pg/prelude.h"
 
 namespace idgen::pg {
 
 // Name of this database's own layout.
-inline constexpr char kOwnLayoutName[] = "idgen";
+inline constexpr std::string_view kOwnLayoutName = "idgen";
 
 struct NamedLayout {
   Layout layout;
@@ -23,7 +25,7 @@ struct NamedLayout {
 // Each reports an error if there is no such layout. The pointer is good until
 // the next call of either (an invalidation may come in between).
 const NamedLayout *own_layout();
-const NamedLayout *layout_named(const char *name);
+const NamedLayout *layout_named(std::string_view name);
 
 // Does the instance issue IDs in this database's own layout? Reports IDG06 if
 // not. Costs one branch once it has been asked.

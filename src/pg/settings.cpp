@@ -57,12 +57,18 @@ bool refuse_layout(const LayoutParse &parsed) {
   return false;
 }
 
+// A layout to issue in, as idgen.layout has it: a definition, or the name of the
+// one that is known by a name.
+LayoutParse parse_issued(const char *text, std::int64_t epoch_us) {
+  LayoutParse parsed = parse_layout(text == kJs53Name ? kJs53Layout : text, epoch_us);
+  if (parsed.ok()) parsed.fault = is_issuable(parsed.layout);
+  return parsed;
+}
+
 bool check_layout(char **value, void **, GucSource) {
   // While the server starts, the epoch may not be known yet; then 0 will do, and
   // configured_layout() checks the two together.
-  LayoutParse parsed = parse_layout(*value, instance_layout.epoch_us);
-  if (!parsed.ok()) return refuse_layout(parsed);
-  parsed.fault = is_issuable(parsed.layout);
+  const LayoutParse parsed = parse_issued(*value, instance_layout.epoch_us);
   return parsed.ok() || refuse_layout(parsed);
 }
 
@@ -296,9 +302,7 @@ LayoutParse parse_configured(const char *layout, const char *epoch) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("invalid value for parameter \"%s\": \"%s\"", "idgen.epoch", epoch)));
   }
-  LayoutParse parsed = parse_layout(layout, parsed_epoch.unix_us);
-  if (parsed.ok()) parsed.fault = is_issuable(parsed.layout);
-  return parsed;
+  return parse_issued(layout, parsed_epoch.unix_us);
 }
 
 }  // namespace

@@ -81,14 +81,13 @@ Datum idgen_in(PG_FUNCTION_ARGS) {
     case idgen::TextFault::none:
       break;
     case idgen::TextFault::malformed:
-      ereport(ERROR,
-              (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-               errmsg("malformed snowflakeid: \"%s\"", given),
-               errdetail("A snowflakeid is a decimal number."),
-               looks_like_a_time(word)
-                   ? errhint("For a time, use snowflake_min(timestamptz '...') as the bound.")
-                   : errhint("Other text forms are read by snowflake_from_base32('...') and "
-                             "snowflake_from_base62('...').")));
+      ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                      errmsg("malformed snowflakeid: \"%s\"", given),
+                      errdetail("A snowflakeid is a decimal number."),
+                      looks_like_a_time(word)
+                          ? errhint("To compare an ID with a time, write timestamptz '...'.")
+                          : errhint("Other text forms are read by snowflake_from_base32('...') and "
+                                    "snowflake_from_base62('...').")));
       break;
     case idgen::TextFault::out_of_range:
       ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

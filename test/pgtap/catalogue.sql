@@ -1,7 +1,7 @@
 -- Everything that the extension creates is labelled, explained and named as
 -- promised.
 BEGIN;
-SELECT plan(26);
+SELECT plan(36);
 
 CREATE TEMP VIEW members AS
     SELECT classid, objid, pg_describe_object(classid, objid, 0) AS object,
@@ -23,7 +23,7 @@ CREATE TEMP VIEW operators AS
 CREATE TEMP VIEW operating AS
     SELECT unnest(ARRAY['snowflake_accept_clock', 'snowflake_confirm_copy', 'snowflake_confirm_local',
         'snowflake_rotate_node', 'snowflake_drain', 'snowflake_resume', 'snowflake_raise_registry',
-        'snowflake_retire_node', 'snowflake_allow_leasing'])::name AS name;
+        'snowflake_retire_node', 'snowflake_allow_leasing', 'snowflake_create_layout'])::name AS name;
 CREATE TEMP VIEW coordinating AS
     SELECT unnest(ARRAY['fleet_read', 'fleet_write', 'fleet_create', 'fleet_raise'])::name AS name;
 CREATE TEMP VIEW looking AS
@@ -41,8 +41,8 @@ SELECT is_empty(
     'everything public is parallel safe, but what operates');
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE NOT internal AND prokind = 'f' AND NOT proisstrict AND pronargs > 0
-         AND proname <> 'snowflake_raise_registry' $$,
-    'everything public that has arguments is strict, but for one that has a default of NULL');
+         AND proname NOT IN ('snowflake_raise_registry', 'snowflake_create_layout') $$,
+    'everything public that has arguments is strict, but for what has a default of NULL');
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE NOT internal AND proleakproof $$,
     'nothing public claims to be leakproof: errors tell the value');
@@ -52,9 +52,10 @@ SELECT is_empty(
     'functions of operators are immutable, strict, parallel safe and leakproof');
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE prosecdef
-         AND NOT (internal AND (proname IN (SELECT name FROM coordinating) OR proname = 'coordinated_fleet')
+         AND NOT (CASE WHEN internal THEN proname IN (SELECT name FROM coordinating) OR proname = 'coordinated_fleet'
+                 ELSE proname = 'snowflake_create_layout' END
              AND proconfig = ARRAY['search_path=pg_catalog, pg_temp'] AND NOT has_function_privilege('public', oid, 'EXECUTE')) $$,
-    'nothing runs with its owner''s rights, but what coordinates: not for everybody, by no search path but its own');
+    'nothing runs with its owner''s rights, but what coordinates or adds a layout: not for everybody, by no search path but its own');
 SELECT is_empty(
     $$ SELECT signature FROM functions
        WHERE prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('plpgsql', 'sql'))
@@ -97,9 +98,12 @@ SELECT is_empty(
     'nothing public lacks the prefix snowflake, but for its max and min');
 SELECT is_empty(
     $$ SELECT object FROM members
-       WHERE schema IS DISTINCT FROM 'idgen_internal' AND kind IN ('function', 'aggregate', 'operator', 'type', 'view', 'table', 'schema')
-         AND coalesce(obj_description(objid, classid::regclass::name), '') = '' $$,
-    'everything public has a comment');
+       WHERE coalesce(obj_description(objid, classid::regclass::name), '') = '' $$,
+    'everything has a comment');
+SELECT is_empty(
+    $$ SELECT o.signature, d.description FROM operators AS o LEFT JOIN pg_description AS d ON d.objoid = oprcode AND d.classoid = 'pg_proc'::regclass
+       WHERE d.description IS DISTINCT FROM 'implementation of ' || oprname || ' operator' $$,
+    'functions of operators say of which');
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND prosrc NOT LIKE 'idgen\_%' $$,
     'C symbols have the prefix idgen_');
@@ -127,7 +131,7 @@ SELECT is_empty(
        WHERE classid = 'pg_opfamily'::regclass
          AND (SELECT count(*) FROM pg_amop WHERE amopfamily = objid AND amoplefttype = l.type AND amoprighttype = r.type)
              <> CASE (SELECT amname FROM pg_opfamily AS f JOIN pg_am AS a ON a.oid = opfmethod WHERE f.oid = objid)
-                    WHEN 'btree' THEN 5 ELSE 1 END $$,
+                    WHEN 'hash' THEN 1 ELSE 5 END $$,
     'each family holds both types in all pairs');
 SELECT is_empty(
     $$ SELECT signature FROM operators AS o JOIN pg_namespace AS n ON n.oid = oprnamespace
@@ -137,13 +141,48 @@ SELECT is_empty(
     $$ SELECT amopopr::regoperator FROM pg_amop WHERE amopfamily IN (SELECT objid FROM members WHERE classid = 'pg_opfamily'::regclass)
        AND amopopr NOT IN (SELECT oid FROM operators) $$,
     'no family shares an operator with pg_catalog');
+SELECT is_empty(
+    $$ SELECT o.signature, am.amname FROM operators AS o, pg_am AS am
+       WHERE am.amname IN ('btree', 'brin', 'hash') AND 'timestamptz'::regtype NOT IN (oprleft, oprright)
+         AND (SELECT count(*) FROM pg_amop WHERE amopopr = o.oid AND amopmethod = am.oid)
+             <> CASE WHEN oprname = '<>' THEN 0 WHEN am.amname = 'brin' THEN 2 WHEN am.amname = 'btree' OR oprname = '=' THEN 1 ELSE 0 END $$,
+    'every comparison is in the families that can use it');
+SELECT is(
+    (SELECT string_agg(concat_ws(' ', amname, opcname, CASE WHEN opcdefault THEN 'default' END), ', ' ORDER BY amname, opcname)
+     FROM members JOIN pg_opclass AS c ON c.oid = objid AND classid = 'pg_opclass'::regclass
+     JOIN pg_am AS a ON a.oid = opcmethod WHERE opcintype = 'snowflakeid'::regtype),
+    'brin snowflakeid_minmax_multi_ops, brin snowflakeid_minmax_ops default, btree snowflakeid_ops default, hash snowflakeid_ops default',
+    'classes: btree, hash and BRIN minmax as the default, BRIN minmax-multi');
+SELECT is_empty(
+    $$ SELECT signature, oprrest, oprjoin FROM operators
+       WHERE oprrest::text <> CASE oprname WHEN '=' THEN 'eqsel' WHEN '<>' THEN 'neqsel' WHEN '<' THEN 'scalarltsel' WHEN '<=' THEN 'scalarlesel' WHEN '>' THEN 'scalargtsel' ELSE 'scalargesel' END
+          OR oprjoin::text <> replace(oprrest::text, 'sel', 'joinsel') $$,
+    'estimators are those of the comparison');
+SELECT is_empty(
+    $$ SELECT signature FROM operators AS o JOIN pg_operator AS n ON n.oid = o.oprnegate JOIN pg_operator AS c ON c.oid = o.oprcom
+       WHERE (o.oprname, n.oprname, c.oprname) NOT IN (('=', '<>', '='), ('<>', '=', '<>'), ('<', '>=', '>'), ('<=', '>', '>='), ('>', '<=', '<'), ('>=', '<', '<=')) $$,
+    'negators and commutators are the right ones');
+
+-- Comparisons with times.
+SELECT is_empty(
+    $$ SELECT op, l, r FROM unnest(ARRAY['<', '<=', '>', '>=']) AS op, (VALUES ('snowflakeid'::regtype, 'timestamptz'::regtype), ('timestamptz', 'snowflakeid')) AS t (l, r)
+       WHERE NOT EXISTS (SELECT FROM operators AS o JOIN functions AS f ON f.oid = o.oprcode
+           WHERE oprname = op AND oprleft = l AND oprright = r AND prosupport::text LIKE 'idgen\_internal.%\_support') $$,
+    'four comparisons with a time on either side, known to the planner');
+SELECT is_empty(
+    $$ SELECT signature FROM operators WHERE 'timestamptz'::regtype IN (oprleft, oprright) AND (oprcanhash OR oprcanmerge
+           OR EXISTS (SELECT FROM pg_amop WHERE amopopr = operators.oid)) $$,
+    'which are in no family');
+SELECT is_empty(
+    $$ SELECT castsource::regtype, casttarget::regtype FROM pg_cast WHERE 'snowflakeid'::regtype IN (castsource, casttarget) AND castcontext <> 'a' $$,
+    'no cast is implicit');
 
 -- What they are made of is int8's own.
 SELECT is(
     (SELECT string_agg(format('%s %s (%s, %s) %s', amname, amprocnum, amproclefttype::regtype, amprocrighttype::regtype, prosrc), E'\n'
                        ORDER BY amname, amprocnum, amproclefttype::regtype::text, amprocrighttype::regtype::text)
      FROM pg_amproc JOIN pg_opfamily AS f ON f.oid = amprocfamily JOIN pg_am AS a ON a.oid = opfmethod JOIN pg_proc AS p ON p.oid = amproc
-     WHERE amprocfamily IN (SELECT objid FROM members WHERE classid = 'pg_opfamily'::regclass)),
+     WHERE amname <> 'brin' AND amprocfamily IN (SELECT objid FROM members WHERE classid = 'pg_opfamily'::regclass)),
     concat_ws(E'\n', 'btree 1 (bigint, bigint) btint8cmp', 'btree 1 (bigint, snowflakeid) btint8cmp',
         'btree 1 (snowflakeid, bigint) btint8cmp', 'btree 1 (snowflakeid, snowflakeid) btint8cmp',
         'btree 2 (bigint, bigint) btint8sortsupport', 'btree 2 (snowflakeid, snowflakeid) btint8sortsupport',
@@ -151,6 +190,19 @@ SELECT is(
         'hash 1 (bigint, bigint) hashint8', 'hash 1 (snowflakeid, snowflakeid) hashint8',
         'hash 2 (bigint, bigint) hashint8extended', 'hash 2 (snowflakeid, snowflakeid) hashint8extended'),
     'support functions: comparison, sort support, equal image, both hashes');
+SELECT is_empty(
+    $$ SELECT DISTINCT a.amprocnum, p.prosrc FROM pg_amproc AS a JOIN pg_proc AS p ON p.oid = a.amproc JOIN pg_opfamily AS f ON f.oid = a.amprocfamily
+       WHERE f.oid IN (SELECT objid FROM members WHERE classid = 'pg_opfamily'::regclass) AND opfmethod = (SELECT oid FROM pg_am WHERE amname = 'brin')
+         AND NOT EXISTS (SELECT FROM pg_amproc AS b JOIN pg_opfamily AS g ON g.oid = b.amprocfamily
+             WHERE opfname = CASE WHEN f.opfname ~ 'multi' THEN 'integer_minmax_multi_ops' ELSE 'integer_minmax_ops' END AND b.amproclefttype = 'bigint'::regtype
+               AND b.amprocnum = a.amprocnum AND b.amproc = a.amproc) $$,
+    'and those of int8 for BRIN');
+SELECT is_empty(
+    $$ SELECT f.signature, f.prosrc FROM functions AS f JOIN pg_language AS l ON l.oid = f.prolang AND lanname = 'internal'
+       WHERE NOT EXISTS (SELECT FROM pg_proc AS t WHERE t.pronamespace = 'pg_catalog'::regnamespace AND t.prolang = f.prolang AND t.prosrc = f.prosrc
+           AND t.pronargs = f.pronargs AND t.provolatile = f.provolatile AND t.proisstrict = f.proisstrict AND t.proparallel = f.proparallel
+           AND t.proleakproof = f.proleakproof AND t.procost = f.procost) $$,
+    'functions that are int8''s own are labelled as those');
 SELECT is(
     (SELECT string_agg(format('%s %s %s %s', signature, aggtransfn::oid = aggcombinefn::oid, s.prosrc, o.oprname), E'\n' ORDER BY signature)
      FROM functions AS f JOIN pg_aggregate ON aggfnoid = f.oid JOIN pg_proc AS s ON s.oid = aggtransfn

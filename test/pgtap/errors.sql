@@ -57,7 +57,6 @@ SELECT pg_temp.fails($$ INSERT INTO idgen_internal.layout (name, definition, epo
 SELECT pg_temp.fails($$ UPDATE idgen_internal.layout SET note = '' $$, '55000');
 SELECT pg_temp.fails($$ DELETE FROM idgen_internal.layout $$, '55000');
 SELECT pg_temp.fails($$ TRUNCATE idgen_internal.layout $$, '55000');
-INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('seata', 'sign:1 shard:10 time:41 sequence:12', '0');
 SELECT pg_temp.fails($$ SELECT snowflake_min('2026-01-01 UTC', 'seata') $$, '0A000');
 
 -- 42501: not for everybody
