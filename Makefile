@@ -8,7 +8,7 @@ MODULE_big = idgen
 DATA = sql/idgen--0.1.0.sql
 
 CORE_SRCS = src/core/layout.cpp src/core/text.cpp src/core/clock.cpp src/core/lease.cpp \
-	src/core/choose.cpp src/core/keeper.cpp src/core/keeper_service.cpp
+	src/core/choose.cpp src/core/keeper.cpp src/core/keeper_service.cpp src/core/mask.cpp
 REGISTRY_SRCS = src/registry/own_record.cpp src/registry/local_registry.cpp \
 	src/registry/fleet_registry.cpp src/registry/fleet_root.cpp src/registry/fleet_choice.cpp
 PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/layouts.cpp \
