@@ -489,6 +489,22 @@ COMMENT ON FUNCTION snowflake_to_base62(snowflakeid) IS 'the ID in base62, 11 ch
 COMMENT ON FUNCTION snowflake_from_base62(text) IS 'the ID of 11 characters of base62';
 
 ------------------------------------------------------------------------------
+-- Masked IDs
+
+CREATE FUNCTION snowflake_mask(id snowflakeid, key bytea) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_mask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+CREATE FUNCTION snowflake_mask(id bigint, key bytea) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_mask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+CREATE FUNCTION snowflake_unmask(masked snowflakeid, key bytea) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_unmask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+CREATE FUNCTION snowflake_unmask(masked bigint, key bytea) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_unmask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION snowflake_mask(snowflakeid, bytea) IS 'the number that stands for the ID in public, by a key of 16, 24 or 32 bytes';
+COMMENT ON FUNCTION snowflake_mask(bigint, bytea) IS 'the number that stands for the ID in public, by a key of 16, 24 or 32 bytes';
+COMMENT ON FUNCTION snowflake_unmask(snowflakeid, bytea) IS 'the ID that a number stands for, by the key it was masked with';
+COMMENT ON FUNCTION snowflake_unmask(bigint, bytea) IS 'the ID that a number stands for, by the key it was masked with';
+
+------------------------------------------------------------------------------
 -- A fleet's coordinator: which node is held by whom, up to which ceiling. Used
 -- where other instances name this database in idgen.registry; it needs no
 -- preloading. Ticks and rows are what src/registry/fleet_registry.h says.

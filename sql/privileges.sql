@@ -11,6 +11,7 @@ SELECT snowflake_nextval() IS NOT NULL AS issued;
 SELECT count(*) FROM snowflake_batch(10);
 SELECT sequence FROM snowflake_decode(4097);
 SELECT snowflake_node(4097::bigint), snowflake_encode('2025-01-01 UTC', 1, 1);
+SELECT snowflake_unmask(snowflake_mask(4097, sha256('k')), sha256('k'));
 SELECT count(*) > 0 AS listed FROM snowflake_layouts;
 SET idgen.max_wait = '500ms';
 RESET idgen.max_wait;

@@ -66,12 +66,13 @@ SELECT is(
     'snowflake_batch alone returns a set');
 SELECT is_empty(
     $$ SELECT f.signature FROM functions AS f
-       WHERE proname IN ('snowflake_timestamp', 'snowflake_node', 'snowflake_region', 'snowflake_shard', 'snowflake_sequence')
+       WHERE proname IN ('snowflake_timestamp', 'snowflake_node', 'snowflake_region', 'snowflake_shard', 'snowflake_sequence',
+                         'snowflake_mask', 'snowflake_unmask')
          AND NOT EXISTS (
            SELECT FROM functions AS g
            WHERE g.proname = f.proname AND g.prorettype = f.prorettype AND g.pronargs = f.pronargs
              AND g.proargtypes[0] = CASE f.proargtypes[0] WHEN 'bigint'::regtype THEN 'snowflakeid'::regtype ELSE 'bigint'::regtype END) $$,
-    'each accessor is there for snowflakeid and for bigint');
+    'each accessor is there for snowflakeid and for bigint, and so is masking');
 SELECT is_empty(
     $$ SELECT signature FROM functions
        WHERE internal AND (proname IN (SELECT name FROM looking) OR proname IN (SELECT name FROM coordinating))

@@ -1,6 +1,6 @@
 -- Each kind of wrong input has its SQLSTATE.
 BEGIN;
-SELECT plan(45);
+SELECT plan(49);
 
 CREATE ROLE regress_idgen_errors;
 
@@ -33,6 +33,8 @@ SELECT pg_temp.fails($$ SELECT snowflake_to_base32('-1') $$, '22003');
 SELECT pg_temp.fails($$ SELECT snowflake_to_base62('-1') $$, '22003');
 SELECT pg_temp.fails($$ SELECT snowflake_from_base32('8000000000000') $$, '22003');
 SELECT pg_temp.fails($$ SELECT snowflake_from_base62('AzL8n0Y58m8') $$, '22003');
+SELECT pg_temp.fails($$ SELECT snowflake_mask(-1, sha256('k')) $$, '22003');
+SELECT pg_temp.fails($$ SELECT snowflake_unmask(-1, sha256('k')) $$, '22003');
 
 -- 22008: a time out of the layout's
 SELECT pg_temp.fails($$ SELECT snowflake_encode('2024-12-31 UTC', 0, 0) $$, '22008');
@@ -41,11 +43,13 @@ SELECT pg_temp.fails($$ SELECT snowflake_encode('infinity', 0, 0) $$, '22008');
 SELECT pg_temp.fails($$ SELECT snowflake_min('-infinity') $$, '22008');
 SELECT pg_temp.fails($$ SELECT snowflake_min('2095-01-01 UTC') $$, '22008');
 
--- 22023: a count, a setting, a definition
+-- 22023: a count, a setting, a definition, a key
 SELECT pg_temp.fails($$ SELECT snowflake_batch(0) $$, '22023');
 SELECT pg_temp.fails($$ SELECT snowflake_batch(-1) $$, '22023');
 SELECT pg_temp.fails($$ SELECT snowflake_batch(current_setting('idgen.max_batch')::integer + 1) $$, '22023');
 SELECT pg_temp.fails($$ SET idgen.max_wait = -1 $$, '22023');
+SELECT pg_temp.fails($$ SELECT snowflake_mask(1, 'a key too short') $$, '22023');
+SELECT pg_temp.fails($$ SELECT snowflake_unmask(1, repeat('x', 33)::bytea) $$, '22023');
 SELECT pg_temp.fails($$ INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('a', 'nonsense', '0') $$, '22023');
 
 -- 42704, 42883, 42846, 0A000, 55000: what isn't there, or isn't done
