@@ -4,6 +4,7 @@
 \set SHOW_CONTEXT never
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
+SET jit = off; -- which scans that are discouraged would set off
 
 -- Either side, both types of column, every operator.
 SELECT op, id, ts

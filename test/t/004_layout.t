@@ -133,6 +133,20 @@ is($other->safe_psql('restored_again', 'SELECT id, snowflake_timestamp(id), v FR
 
 $other->stop;
 
+# 53 bits, by name: every ID is exact as a JavaScript number.
+my $js53 = new_node('js53', "idgen.layout = 'js53'", "idgen.shard = 15");
+$js53->start;
+$js53->safe_psql('postgres', 'CREATE EXTENSION idgen; CREATE TABLE ids AS SELECT id FROM snowflake_batch(10000) AS id');
+is($js53->safe_psql('postgres', 'SELECT count(DISTINCT id::double precision::bigint) FILTER (WHERE id::double precision::bigint = id) FROM (SELECT id::bigint FROM ids) AS i'),
+    '10000', 'as doubles, IDs of js53 are still what they were, and different');
+is($js53->safe_psql('postgres', q{SELECT count(*), bool_and(id < 9007199254740992 AND id >= now() - interval '1 hour' AND id < now() + interval '1 minute'
+        AND snowflake_timestamp(id) = snowflake_timestamp(id, 'js53')) FROM ids}), '10000|t', 'they are below 2^53, and know their time');
+is($js53->safe_psql('postgres', "SELECT definition FROM snowflake_layouts WHERE name = 'idgen'"),
+    'time:41 shard:4 sequence:8 tick:1ms', 'what is recorded is the layout, not its name');
+$js53->restart;
+is($js53->safe_psql('postgres', 'SELECT snowflake_nextval() > max(id) FROM ids'), 't', 'and it goes on after a restart');
+$js53->stop;
+
 # Logical replication of all tables: each database keeps its own layouts.
 $node->append_conf('postgresql.conf', "wal_level = logical\nmax_wal_senders = 10\n");
 $node->restart;
