@@ -2,6 +2,7 @@
 // binary I/O, comparison and hashing are int8's own.
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "idgen/text.h"
@@ -17,9 +18,10 @@ namespace {
 
 // A date, a time, "now", "infinity": then the user had something else in mind.
 bool looks_like_a_time(std::string_view word) {
-  const bool word_only =
-      std::all_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
-  return !word.empty() && (word_only || word.find_first_of("-:/", 1) != std::string_view::npos);
+  constexpr std::string_view kWords[] = {"now",       "today",    "tomorrow",
+                                         "yesterday", "infinity", "-infinity"};
+  return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords) ||
+         (word.size() > 1 && word.find_first_of("-:/", 1) != std::string_view::npos);
 }
 
 std::string_view trimmed(std::string_view word) {
