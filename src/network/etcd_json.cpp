@@ -60,6 +60,8 @@ bool from_base64(std::string_view text, std::string &bytes) {
       if (digit == std::string_view::npos) return false;
       group = group << 6 | static_cast<std::uint32_t>(digit);
     }
+    // Bits that belong to no byte.
+    if (digits < 4 && (group & ((std::uint32_t{1} << (32 - 8 * digits)) - 1)) != 0) return false;
     for (std::size_t i = 0; i + 1 < digits; ++i) {
       bytes += static_cast<char>(group >> (16 - 8 * i) & 0xff);
     }

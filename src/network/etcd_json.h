@@ -20,7 +20,7 @@ namespace idgen {
 using Json = nlohmann::json;
 
 std::string to_base64(std::string_view bytes);
-// Strict: padded, nothing else in it.
+// Strict: just what to_base64() writes.
 bool from_base64(std::string_view text, std::string &bytes);
 
 // Bytes that aren't UTF-8 are replaced.

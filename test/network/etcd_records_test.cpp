@@ -140,7 +140,8 @@ TEST(EtcdRecords, base64_is_the_usual_one) {
   EXPECT_EQ(to_base64("foo"), "Zm9v");
   EXPECT_EQ(to_base64("\xff\xfe\xfd"), "//79");
   std::string bytes;
-  for (const char *wrong : {"Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zm9v\n", "Zm-_", "Z g="}) {
+  for (const char *wrong :
+       {"Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zm9v\n", "Zm-_", "Z g=", "Zh==", "Zm9="}) {
     EXPECT_FALSE(from_base64(wrong, bytes)) << wrong;
   }
 }
