@@ -46,6 +46,17 @@ bool join_two(std::vector<Run> &runs) {
   return true;
 }
 
+// Each key is one that there is, once.
+bool are_rows(const std::vector<EtcdKeyValue> &found) {
+  std::vector<std::string_view> seen;
+  for (const EtcdKeyValue &pair : found) {
+    if (pair.revision == 0) return false;
+    seen.emplace_back(pair.key);
+  }
+  std::sort(seen.begin(), seen.end());
+  return std::adjacent_find(seen.begin(), seen.end()) == seen.end();
+}
+
 // A key for a message.
 std::string printable(std::string_view key) {
   std::string text(key.substr(0, 200));
@@ -100,7 +111,7 @@ StoreOutcome take_fleet(const EtcdAnswer &answer, const EtcdKeys &keys, FleetVie
   std::vector<EtcdKeyValue> nodes;
   std::vector<EtcdKeyValue> living;
   if (!read_range(answer.body.get(), 0, roots) || !read_range(answer.body.get(), 1, nodes) ||
-      !read_range(answer.body.get(), 2, living)) {
+      !read_range(answer.body.get(), 2, living) || !are_rows(roots) || !are_rows(nodes)) {
     why = "etcd's answer to a read makes no sense";
     return StoreOutcome::unknown;
   }
@@ -111,7 +122,9 @@ StoreOutcome take_fleet(const EtcdAnswer &answer, const EtcdKeys &keys, FleetVie
   view.revision = answer.revision;
   view.clock_us = answer.date_us;
   for (const EtcdKeyValue &found : roots) {
-    if (!parse_root(found.value, answer.cluster, view.root)) return is_no_record(found.key);
+    if (found.key != keys.root() || !parse_root(found.value, answer.cluster, view.root)) {
+      return is_no_record(found.key);
+    }
     view.root.revision = found.revision;
   }
   alive.clear();
@@ -123,7 +136,8 @@ StoreOutcome take_fleet(const EtcdAnswer &answer, const EtcdKeys &keys, FleetVie
   }
   for (const EtcdKeyValue &found : nodes) {
     FleetNode &node = view.nodes.emplace_back();
-    if (!keys.number_of(found.key, node.node) || !parse_node(found.value, node)) {
+    if (!keys.number_of(found.key, node.node) || found.key != keys.node(node.node) ||
+        !parse_node(found.value, node)) {
       return is_no_record(found.key);
     }
     node.revision = found.revision;
@@ -131,6 +145,8 @@ StoreOutcome take_fleet(const EtcdAnswer &answer, const EtcdKeys &keys, FleetVie
     node.alive = node.state == NodeState::held && liveness != alive.end() &&
                  liveness->second.holder == to_text(node.holder);
   }
+  std::sort(view.nodes.begin(), view.nodes.end(),
+            [](const FleetNode &a, const FleetNode &b) { return a.node < b.node; });
   return StoreOutcome::done;
 }
 

@@ -6,10 +6,14 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "network/etcd_json.h"
+#include "network/etcd_transactions.h"
 
 namespace idgen {
 namespace {
@@ -167,6 +171,65 @@ TEST(EtcdRecords, an_answer_that_makes_no_sense_is_none) {
   const Json empty = Json::parse(R"({"responses":[{"response_range":{"header":{}}}]})");
   EXPECT_TRUE(read_range(&empty, 0, found));
   EXPECT_TRUE(found.empty());
+}
+
+using Rows = std::vector<Json>;
+
+Json row(const std::string &key, const std::string &value, int revision) {
+  return {{"key", to_base64(key)},
+          {"value", to_base64(value)},
+          {"mod_revision", std::to_string(revision)}};
+}
+
+// What is taken of an answer with these keys.
+StoreOutcome taken(const Rows &roots, const Rows &nodes, FleetView &view) {
+  Json responses = Json::array();
+  for (const Rows &rows : {roots, nodes, Rows()}) {
+    responses.push_back({{"response_range", {{"kvs", rows}}}});
+  }
+  EtcdAnswer answer;
+  answer.body = std::make_unique<Json>(Json{{"responses", responses}});
+  answer.cluster = 1;
+  std::map<std::uint32_t, EtcdAlive> alive;
+  std::string why;
+  view = FleetView{};
+  const StoreOutcome outcome = take_fleet(answer, EtcdKeys("idgen"), view, alive, why);
+  EXPECT_EQ(why.empty(), outcome == StoreOutcome::done) << why;
+  return outcome;
+}
+
+TEST(EtcdRecords, a_fleet_has_each_row_once_and_in_order) {
+  const Json root = row("idgen/root", root_value({}, 1, 2), 3);
+  const std::string value = node_value(a_node(), 1);
+  const Json first = row("idgen/node/0000000007", value, 4);
+  const Json second = row("idgen/node/0000000008", value, 5);
+  FleetView view;
+  EXPECT_EQ(taken({}, {}, view), StoreOutcome::done);
+  EXPECT_FALSE(view.root.exists);
+  ASSERT_EQ(taken({root}, {second, first}, view), StoreOutcome::done);
+  EXPECT_EQ(view.root.revision, 3U);
+  ASSERT_EQ(view.nodes.size(), 2U);
+  EXPECT_EQ(view.nodes[0].node, 7U);
+  EXPECT_EQ(view.nodes[0].revision, 4U);
+  EXPECT_EQ(view.nodes[1].node, 8U);
+
+  EXPECT_EQ(taken({root, root}, {}, view), StoreOutcome::unknown);
+  EXPECT_EQ(taken({root}, {first, second, first}, view), StoreOutcome::unknown);
+}
+
+// A row of revision 0 would be none: its node free to be taken.
+TEST(EtcdRecords, a_key_without_a_revision_makes_no_sense) {
+  const std::string value = node_value(a_node(), 1);
+  FleetView view;
+  EXPECT_EQ(taken({row("idgen/root", root_value({}, 1, 2), 0)}, {}, view), StoreOutcome::unknown);
+  EXPECT_EQ(taken({}, {row("idgen/node/0000000007", value, 0)}, view), StoreOutcome::unknown);
+}
+
+TEST(EtcdRecords, a_key_at_another_ones_place_is_no_record) {
+  const std::string value = node_value(a_node(), 1);
+  FleetView view;
+  EXPECT_EQ(taken({row("idgen/roots", root_value({}, 1, 2), 3)}, {}, view), StoreOutcome::refused);
+  EXPECT_EQ(taken({}, {row("idgen/alive/0000000007", value, 4)}, view), StoreOutcome::refused);
 }
 
 }  // namespace
