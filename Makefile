@@ -66,7 +66,7 @@ all install clean:
 	@echo 'or set PG_CONFIG to the pg_config of your server.' >&2; exit 1
 endif
 
-.PHONY: demo demo-stop test lint bench sim model soak
+.PHONY: demo demo-stop test lint bench sim model fuzz soak
 demo:
 	@$(ROOT)scripts/demo
 demo-stop:
@@ -82,6 +82,9 @@ sim:
 # The registry's protocol, every history of it.
 model:
 	@$(ROOT)scripts/model
+# Each parser, FUZZ_SECONDS of random texts (10).
+fuzz:
+	@$(ROOT)scripts/fuzz
 soak:
 	@$(ROOT)scripts/soak
 lint:
