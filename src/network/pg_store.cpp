@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "network/now.h"
+#include "network/pg_records.h"
 #include "registry/own_record.h"
 
 namespace idgen {
 namespace {
-
-using Json = nlohmann::json;
 
 // How long a look-up of a name is left alone, and a host of several is tried.
 constexpr std::int64_t kLookupPause = 2'000'000;
@@ -62,74 +60,6 @@ char letter_of(NodeState state) {
 // PostgreSQL has no unsigned numbers: the same bits.
 std::string signed_text(std::uint64_t value) {
   return std::to_string(static_cast<std::int64_t>(value));
-}
-
-// A number, or 0 for null.
-template <typename T>
-T number(const Json &object, const char *name) {
-  const Json &value = object.at(name);
-  return value.is_null() ? T{0} : value.get<T>();
-}
-
-// A uuid's digits.
-Incarnation uuid(const Json &object, const char *name) {
-  Incarnation value;
-  const Json &text = object.at(name);
-  if (text.is_null()) return value;
-  std::string digits = text.get<std::string>();
-  std::erase(digits, '-');
-  if (!from_hex(digits, value)) throw std::invalid_argument("not a uuid");
-  return value;
-}
-
-FleetNode node_of(const Json &row) {
-  FleetNode node;
-  node.node = row.at("node").get<std::uint32_t>();
-  node.revision = row.at("revision").get<std::uint64_t>();
-  node.epoch = row.at("epoch").get<std::uint64_t>();
-  const auto state = row.at("state").get<std::string>();
-  node.state = state == "h" ? NodeState::held : state == "r" ? NodeState::retired : NodeState::free;
-  node.holder = uuid(row, "holder");
-  node.ceiling = row.at("ceiling").get<std::uint64_t>();
-  node.log2_lanes = row.at("log2_lanes").get<std::uint8_t>();
-  node.alive = !row.at("alive").is_null() && row.at("alive").get<bool>();
-  node.system = static_cast<std::uint64_t>(number<std::int64_t>(row, "system"));
-  if (!row.at("name").is_null()) node.name = row.at("name").get<std::string>();
-  node.ceiling_us = number<std::int64_t>(row, "ceiling_us");
-  node.since_us = number<std::int64_t>(row, "since_us");
-  node.extended_us = number<std::int64_t>(row, "extended_us");
-  return node;
-}
-
-FleetRoot root_of(const Json &fleet) {
-  FleetRoot root;
-  if (fleet.is_null()) return root;
-  root.exists = true;
-  root.id = uuid(fleet, "id");
-  root.layout = fleet.at("layout").get<std::string>();
-  root.epoch = fleet.at("epoch").get<std::string>();
-  root.generation = fleet.at("generation").get<std::uint64_t>();
-  root.base = fleet.at("base").get<std::uint64_t>();
-  root.raised_us = number<std::int64_t>(fleet, "raised_us");
-  root.same_system = fleet.at("same_system").get<bool>();
-  root.moved = !root.same_system || !fleet.at("same_timeline").get<bool>();
-  root.revision = root.generation;
-  return root;
-}
-
-FleetView view_of(const Json &read) {
-  FleetView view;
-  view.root = root_of(read.at("fleet"));
-  view.revision = read.at("revision").get<std::uint64_t>();
-  view.clock_us = read.at("clock_us").get<std::int64_t>();
-  view.took_over_us = number<std::int64_t>(read, "took_over_us");
-  for (const Json &row : read.at("nodes")) view.nodes.push_back(node_of(row));
-  if (read.at("standbys").get<int>() > 0 && read.at("synchronous").get<int>() == 0) {
-    view.warning =
-        "the coordinator has standbys, but no synchronous one: a fail-over may lose what it has "
-        "acknowledged, and all ceilings are raised then";
-  }
-  return view;
 }
 
 }  // namespace
@@ -417,15 +347,7 @@ void PgStore::judge(StoreResult &result) {
     result.message = "the commit is not known to be durable: " + warning_;
     return;
   }
-  try {
-    take_rows(PQgetvalue(results_.front().get(), 0, 0), result);
-  } catch (const Json::exception &e) {
-    result = StoreResult{};
-    result.message = std::string("the coordinator's answer can't be understood: ") + e.what();
-  } catch (const std::invalid_argument &e) {
-    result = StoreResult{};
-    result.message = std::string("the coordinator's answer can't be understood: ") + e.what();
-  }
+  take_rows(PQgetvalue(results_.front().get(), 0, 0), result);
 }
 
 void PgStore::judge_error(const PGresult *error, StoreResult &result) {
@@ -450,11 +372,11 @@ void PgStore::judge_error(const PGresult *error, StoreResult &result) {
 void PgStore::take_rows(const char *json, StoreResult &result) {
   switch (task_) {
     case Task::read:
-      result.view = view_of(Json::parse(json));
+      if (!parse_fleet(json, result.view, result.message)) return;
       result.outcome = StoreOutcome::done;
       break;
     case Task::write:
-      result.revision = Json::parse(json).at("revision").get<std::uint64_t>();
+      if (!parse_written(json, result.revision, result.message)) return;
       result.nodes = write_.nodes;
       for (FleetNode &node : result.nodes) {
         node.revision += 1;

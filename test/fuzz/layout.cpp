@@ -35,12 +35,12 @@ void check_layout(const Layout &layout) {
     bits |= field.put(field.max());
     width += std::popcount(field.put(field.max()));
   }
+  require(layout.total_width() <= 64, "an ID has 64 bits");
+  require(width == static_cast<int>(layout.total_width()), "no field loses a bit");
   const std::uint64_t below = layout.total_width() == 64
                                   ? ~std::uint64_t{0}
                                   : (std::uint64_t{1} << layout.total_width()) - 1;
-  require(layout.total_width() <= 64 && width == static_cast<int>(layout.total_width()),
-          "no two fields share a bit");
-  require(bits == below, "the fields lie side by side from bit 0");
+  require(bits == below, "the fields lie side by side from bit 0, and share none");
   require(layout.tick_us > 0 && layout.end_us() > layout.epoch_us && layout.epoch_us >= 0 &&
               layout.end_us() <= kYear30000Us,
           "the time ends within the calendar");
