@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -96,6 +97,13 @@ bool parse_pg_target(std::string_view conninfo, PgTarget &target, std::string &w
     target.hosts.push_back({pick(host, i), pick(address, i), pick(port, i)});
   }
   if (!says_which) target.common.emplace_back("target_session_attrs", "read-write");
+  // It is a line of the own record, and of the log.
+  const std::string shown = describe(target);
+  if (std::any_of(shown.begin(), shown.end(),
+                  [](unsigned char c) { return c < 0x20 || c == 0x7f; })) {
+    why = "idgen.registry has a control character in a host, a database or a service";
+    return false;
+  }
   return true;
 }
 

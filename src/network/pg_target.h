@@ -32,11 +32,12 @@ struct PgTarget {
   std::vector<PgHost> hosts;  // at least one
 };
 
-// False if libpq doesn't take it; `why` quotes nothing of it. Where several hosts
-// are named and nothing else is said, the one that takes writes is meant.
+// False if libpq doesn't take it, or if it couldn't be shown in a line; `why` quotes
+// nothing of it. Where several hosts are named and nothing else is said, the one that
+// takes writes is meant.
 bool parse_pg_target(std::string_view conninfo, PgTarget &target, std::string &why);
 
-// "postgresql://host:5432,host2:5432/dbname": what may be shown.
+// "postgresql://host:5432,host2:5432/dbname": what may be shown, in a line.
 std::string describe(const PgTarget &target);
 
 // Looks a host name up without blocking: getaddrinfo_a(3), whose thread is started

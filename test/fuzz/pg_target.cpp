@@ -88,6 +88,10 @@ void check_target(const PgTarget &target) {
     if (keyword != "dbname" && keyword != "service") value = kSecret;
   }
   require(describe(secret) == describe(target), "no password is shown");
+  const std::string shown = describe(target);
+  require(std::none_of(shown.begin(), shown.end(),
+                       [](unsigned char c) { return c < 0x20 || c == 0x7f; }),
+          "what is shown is a line");
   check_back(target);
 }
 

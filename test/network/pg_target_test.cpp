@@ -93,5 +93,17 @@ TEST_F(PgTargetTest, refuses_what_libpq_refuses_and_quotes_nothing_of_it) {
   }
 }
 
+// The own record has it as a line: one that ended early would be damage.
+TEST_F(PgTargetTest, what_is_shown_is_a_line) {
+  for (const std::string text : {"postgresql://db/a%0Ab", "postgresql://d%0Db/x",
+                                 "postgresql:///x?host=a%09", "dbname='a\nb'"}) {
+    PgTarget target;
+    std::string why;
+    EXPECT_FALSE(parse_pg_target(text, target, why)) << text;
+    EXPECT_NE(why.find("control character"), std::string::npos) << why;
+  }
+  EXPECT_EQ(value_of(parsed("postgresql://u:a%0Ab@db/x"), "password"), "a\nb");
+}
+
 }  // namespace
 }  // namespace idgen
