@@ -302,6 +302,16 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   return true;
 }
 
+namespace {
+
+bool can_be_read(std::string_view text) {
+  OwnRecord read;
+  std::string why;
+  return text.size() <= kMaxFileSize && from_text(text, read, why);
+}
+
+}  // namespace
+
 RecordStore::Load RecordFile::load(OwnRecord &record, bool &copied, std::string &why) const {
   const Descriptor file(open_retrying(path(), O_RDONLY));
   if (!file.ok()) {
@@ -371,7 +381,12 @@ bool RecordFile::store(OwnRecord &record, std::string &why) {
       why = errno_text("create file", temporary);
       return false;
     }
-    if (!write_all(file.get(), to_text(record))) {
+    const std::string text = to_text(record);
+    if (!can_be_read(text)) {
+      why = "the record could not be read again: its registry's name is too long, or not a line";
+      return false;
+    }
+    if (!write_all(file.get(), text)) {
       why = errno_text("write file", temporary);
       return false;
     }

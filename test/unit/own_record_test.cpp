@@ -268,5 +268,18 @@ TEST_F(OwnRecordFile, a_store_that_fails_leaves_the_old_record) {
   EXPECT_FALSE(RecordFile((root_ / "no" / "parent").string()).store(record, why_));
 }
 
+TEST_F(OwnRecordFile, what_could_not_be_read_again_is_not_stored) {
+  RecordFile file(directory());
+  OwnRecord record = sample();
+  ASSERT_TRUE(file.store(record, why_)) << why_;
+  const std::string before = read(file.path());
+  for (const std::string &registry : {std::string("two\nlines"), std::string(40000, 'x')}) {
+    record.registry = registry;
+    EXPECT_FALSE(file.store(record, why_));
+    EXPECT_FALSE(why_.empty());
+    EXPECT_EQ(read(file.path()), before);
+  }
+}
+
 }  // namespace
 }  // namespace idgen
