@@ -28,7 +28,12 @@ void check_number(const Json *object, const char *name) {
   const Json written = {{"n", std::to_string(number)}};
   T again = 1;
   require(read_number(&written, "n", again) && again == number, "a number is read back");
-  require(member(object, name) != nullptr || number == 0, "what is left out is 0");
+  const Json *found = member(object, name);
+  require(found != nullptr || number == 0, "what is left out is 0");
+  if (found != nullptr && found->is_number()) {
+    require(number >= 0 && found->get<std::uint64_t>() == static_cast<std::uint64_t>(number),
+            "a number is not cut to fit");
+  }
 }
 
 // A range's answer, as the gateway would write it.
