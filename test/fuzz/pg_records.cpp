@@ -78,8 +78,11 @@ void check_fleet(std::string_view text) {
   require(parse_fleet(written(view), back, why), "a fleet is written");
   require(written(back) == written(view), "a fleet is read back");
 
-  // The same text again, and each number of it as it stands there.
   const Json read = Json::parse(text.begin(), text.end());
+  require(read["revision"] == view.revision && read["clock_us"] == view.clock_us &&
+              (!view.root.exists || (read["fleet"]["generation"] == view.root.generation &&
+                                     read["fleet"]["base"] == view.root.base)),
+          "no number of the fleet is cut to fit");
   require(view.nodes.size() == read["nodes"].size(), "no row is left out");
   for (std::size_t i = 0; i < view.nodes.size(); ++i) {
     const Json &row = read["nodes"][i];
@@ -87,7 +90,7 @@ void check_fleet(std::string_view text) {
     require(row["node"] == node.node && row["revision"] == node.revision &&
                 row["epoch"] == node.epoch && row["ceiling"] == node.ceiling &&
                 row["log2_lanes"] == node.log2_lanes && row["state"] == letter_of(node.state),
-            "nothing is cut to fit");
+            "none of a row, either");
   }
 }
 
