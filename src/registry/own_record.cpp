@@ -195,6 +195,12 @@ bool sync_directory(const std::string &path, std::string &why) {
   return false;
 }
 
+bool can_be_read(std::string_view text) {
+  OwnRecord read;
+  std::string why;
+  return text.size() <= kMaxFileSize && from_text(text, read, why);
+}
+
 }  // namespace
 
 std::string to_hex(const Incarnation &value) {
@@ -301,16 +307,6 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   record = std::move(read);
   return true;
 }
-
-namespace {
-
-bool can_be_read(std::string_view text) {
-  OwnRecord read;
-  std::string why;
-  return text.size() <= kMaxFileSize && from_text(text, read, why);
-}
-
-}  // namespace
 
 RecordStore::Load RecordFile::load(OwnRecord &record, bool &copied, std::string &why) const {
   const Descriptor file(open_retrying(path(), O_RDONLY));
