@@ -201,7 +201,11 @@ void HttpExchange::finish(CURLcode code, HttpReply &reply) {
     reply_.end = HttpEnd::answered;
   } else {
     reply_.end = given_ == 0 ? HttpEnd::not_sent : HttpEnd::lost;
-    if (code == CURLE_GOT_NOTHING && request_.url.starts_with("http:")) {
+    // A server that expects TLS closes the connection, or resets it.
+    long answered = 0;
+    curl_easy_getinfo(easy_, CURLINFO_HEADER_SIZE, &answered);
+    const bool hung_up = code == CURLE_GOT_NOTHING || (code == CURLE_RECV_ERROR && answered == 0);
+    if (hung_up && request_.url.starts_with("http:")) {
       reply_.error = "closed the connection without an answer; does it expect TLS?";
     } else if (reply_.error.empty()) {
       reply_.error = error_.front() != '\0' ? error_.data() : curl_easy_strerror(code);

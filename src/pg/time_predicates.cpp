@@ -102,7 +102,7 @@ Datum rewrite(FunctionCallInfo fcinfo, StrategyNumber strategy, const char *boun
   const Number number = number_of(id);
   const Oid comparison = get_opfamily_member(number.family, INT8OID, INT8OID, strategy);
   if (!OidIsValid(comparison)) elog(ERROR, "comparison of bigint is missing");
-  FuncExpr *limit = makeFuncExpr(bound_function(bound, call->funcid), INT8OID, list_make1(ts),
+  FuncExpr *limit = makeFuncExpr(bound_function(bound, call->funcid), INT8OID, lappend(NIL, ts),
                                  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
   auto *clause = reinterpret_cast<OpExpr *>(
       make_opclause(comparison, BOOLOID, false, reinterpret_cast<Expr *>(number.node),

@@ -86,8 +86,9 @@ TEST(Presets, read_ids_that_are_published) {
   const Presets presets = shipped();
   std::set<std::string> unknown = {"hazelcast", "js53"};  // no pair is known of these
   for (const auto &[name, layout] : presets) {
-    const bool tried = std::any_of(std::begin(kKnown), std::end(kKnown),
-                                   [&](const Known &known) { return known.name == name; });
+    const bool tried =
+        std::any_of(std::begin(kKnown), std::end(kKnown),
+                    [&wanted = name](const Known &known) { return known.name == wanted; });
     EXPECT_NE(tried, unknown.count(name) == 1) << name;
   }
   for (const Known &known : kKnown) {
