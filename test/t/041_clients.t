@@ -48,8 +48,13 @@ my @operators;
 for my $symbol (sort keys %meaning) {
     push @operators, "public|$symbol|$_|boolean|$meaning{$symbol}" for 'bigint|snowflakeid', 'snowflakeid|bigint', 'snowflakeid|snowflakeid';
 }
+my %times = ('<' => 'before', '<=' => 'not after', '>' => 'after', '>=' => 'not before');
+for my $symbol (sort keys %times) {
+    push @operators, "public|$symbol|snowflakeid|timestamp with time zone|boolean|time of the ID is $times{$symbol}",
+      "public|$symbol|timestamp with time zone|snowflakeid|boolean|time is $times{$symbol} the time of the ID";
+}
 is(join("\n", sort split /\n/, $node->safe_psql('postgres', '\do')), join("\n", sort @operators),
-    '\do: six comparisons, with bigint on either side, and no others');
+    '\do: six comparisons, with bigint on either side, four with times, and no others');
 is($node->safe_psql('postgres', '\do = snowflakeid bigint'), 'public|=|snowflakeid|bigint|boolean|equal', '\do of one');
 is($node->safe_psql('postgres', '\dC snowflakeid'), join("\n",
         'bigint|snowflakeid|(binary coercible)|in assignment', 'integer|snowflakeid|from_int4|in assignment',
