@@ -321,8 +321,11 @@ sub plan_of {
     my ($sql) = @_;
     return $node->safe_psql('foreign_side', "EXPLAIN (VERBOSE, COSTS OFF) $sql");
 }
+# From 17 on an array's type is the extension's, too, and may be sent.
+my $in_array = q{id = ANY ('{77}'::snowflakeid[])};
+my $sends_arrays = $node->pg_version >= 17;
 for my $condition ('id = 77', q{id = '77'}, 'id < 78::bigint', q{id >= snowflake_min('2026-01-01 UTC')}, q{id >= timestamptz '2026-01-01 UTC'}, 'id IN (77, 78)',
-    q{snowflake_timestamp(id) < '2026-01-01 UTC'}, 'parent = id') {
+    q{snowflake_timestamp(id) < '2026-01-01 UTC'}, 'parent = id', ($sends_arrays ? $in_array : ())) {
     my $query = "SELECT legacy FROM %s.events WHERE $condition";
     like(plan_of(sprintf $query, 'told'), qr/^ *Remote SQL: SELECT legacy FROM public\.events WHERE .*\bid\b/m, "shipped: $condition");
     my $local = plan_of(sprintf $query, 'untold');
@@ -332,7 +335,7 @@ for my $condition ('id = 77', q{id = '77'}, 'id < 78::bigint', q{id >= snowflake
         $node->safe_psql('life', sprintf $query =~ s/legacy/count(*)/r, 'public'), 'with the same result');
 }
 unlike(plan_of("SELECT legacy FROM told.events WHERE $_"), qr/Remote SQL: .*WHERE/, "not shipped in any case: $_")
-  for 'id = ANY (\'{77}\'::snowflakeid[])', q{snowflake_shard(id, 'twitter') = 5}, 'id < snowflake_min(now())';
+  for ($sends_arrays ? () : $in_array), q{snowflake_shard(id, 'twitter') = 5}, 'id < snowflake_min(now())';
 like(plan_of('SELECT id FROM told.events ORDER BY id LIMIT 1'), qr/Remote SQL: .* ORDER BY id ASC NULLS LAST LIMIT/, 'so are order and limit');
 
 # The remote default counts where the foreign table lacks the column; else NULL is sent.
