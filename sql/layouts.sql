@@ -133,6 +133,20 @@ BEGIN;
 INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:41 region:4 shard:6 sequence:12', '2025-01-01', 'restored', 'f');
 SELECT snowflake_nextval();
 ROLLBACK;
+-- Plans that were made by the layout of before are made anew.
+CREATE TABLE planned AS SELECT snowflake_encode('2025-06-01 UTC'::timestamptz + g * interval '1 hour', 1, 1) AS id FROM generate_series(1, 1000) AS g;
+PREPARE since AS SELECT count(*) FROM planned WHERE id >= timestamptz '2025-06-20 UTC';
+SET plan_cache_mode = force_generic_plan;
+EXECUTE since;
+BEGIN;
+INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:41 region:3 shard:7 sequence:12', '2025-01-15', 'restored', 'f');
+EXECUTE since;
+SELECT count(*) FROM planned WHERE snowflake_timestamp(id) >= timestamptz '2025-06-20 UTC';
+ROLLBACK;
+EXECUTE since;
+RESET plan_cache_mode;
+DEALLOCATE since;
+DROP TABLE planned;
 -- It is always one that an instance can issue in.
 INSERT INTO idgen_internal.layout VALUES ('idgen', 'shard:10 time:41 sequence:12', '2024-01-01', 'restored', 'f');
 INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:42 shard:10 sequence:12', '2024-01-01', 'restored', 'f');

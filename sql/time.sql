@@ -154,6 +154,16 @@ RESET search_path;
 DROP VIEW recent;
 DROP SCHEMA regress_idgen_trap CASCADE;
 
+-- A view that casts a bigint, where the condition arrives later: it is pushed down
+-- and becomes pg_catalog's there.
+CREATE VIEW casting WITH (security_barrier) AS SELECT id::snowflakeid AS id, v FROM plain WHERE v > 0;
+EXPLAIN (COSTS OFF) SELECT * FROM casting WHERE id >= timestamptz '2026-01-01 UTC' AND id < now();
+CREATE VIEW united AS SELECT id::snowflakeid AS id, v FROM plain UNION ALL SELECT id, v FROM ids;
+EXPLAIN (COSTS OFF) SELECT * FROM united WHERE id >= timestamptz '2026-01-01 UTC';
+CREATE VIEW grouped AS SELECT id::snowflakeid AS id, max(v) FROM plain GROUP BY id::snowflakeid;
+EXPLAIN (COSTS OFF) SELECT * FROM grouped WHERE timestamptz '2026-01-01 UTC' > id;
+DROP VIEW casting, united, grouped;
+
 -- Views with a barrier and row security keep the index.
 CREATE ROLE regress_idgen_reader;
 CREATE VIEW fenced WITH (security_barrier) AS SELECT * FROM ids WHERE v > 0;
@@ -186,6 +196,9 @@ EXPLAIN (COSTS OFF) SELECT * FROM parts WHERE id >= timestamptz '2026-02-01 UTC'
 EXPLAIN (COSTS OFF) SELECT * FROM parts WHERE timestamptz '2026-02-01 UTC' > id;
 EXPLAIN (COSTS OFF) SELECT * FROM parts WHERE id > timestamptz '2026-02-28 23:59:59.999 UTC';
 EXPLAIN (COSTS OFF) SELECT * FROM plain_parts WHERE id::snowflakeid < timestamptz '2026-02-01 UTC';
+CREATE VIEW casting WITH (security_barrier) AS SELECT id::snowflakeid AS id FROM plain_parts;
+EXPLAIN (COSTS OFF) SELECT * FROM casting WHERE id < timestamptz '2026-02-01 UTC';
+DROP VIEW casting;
 EXPLAIN (COSTS OFF) SELECT * FROM parts WHERE id >= now() + interval '30 years';
 EXPLAIN (COSTS OFF) SELECT * FROM plain_parts WHERE id::snowflakeid >= now() + interval '30 years';
 PREPARE parts_since (timestamptz) AS SELECT * FROM parts WHERE id >= $1;

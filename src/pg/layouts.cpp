@@ -304,6 +304,7 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
                          "dump, unless no such table uses idgen's functions.")
                : 0));
   simple_heap_delete(relation, &old.place);
+  CacheInvalidateRelcacheAll();  // plans, too, may hold what was computed by the old one
   CommandCounterIncrement();
   PG_RETURN_POINTER(added);
 }

@@ -9,7 +9,9 @@
 //   id >  ts   becomes   id::bigint >= bound_after(ts)          (and <= as <)
 //
 // Only < and >= come out, and bounds are the first IDs of a tick: what ends where
-// a partition begins excludes that partition.
+// a partition begins excludes that partition. Where the ID is a bigint that was
+// cast, the comparison is pg_catalog's; also if that shows later only, as a view's
+// column is put in.
 
 #include "pg/layouts.h"
 #include "pg/prelude.h"
@@ -29,6 +31,7 @@ IDGEN_SQL_FUNCTION(idgen_lt_support);
 IDGEN_SQL_FUNCTION(idgen_le_support);
 IDGEN_SQL_FUNCTION(idgen_ge_support);
 IDGEN_SQL_FUNCTION(idgen_gt_support);
+IDGEN_SQL_FUNCTION(idgen_number_support);
 
 namespace idgen::pg {
 namespace {
@@ -90,6 +93,17 @@ Number number_of(Node *id) {
   return {as_bigint(id), get_opclass_family(operator_class)};
 }
 
+// left op right, of two bigints, by the family's operator.
+Node *comparison(Oid family, StrategyNumber strategy, Node *left, Node *right) {
+  const Oid found = get_opfamily_member(family, INT8OID, INT8OID, static_cast<int16>(strategy));
+  if (!OidIsValid(found)) elog(ERROR, "comparison of bigint is missing");
+  auto *clause = reinterpret_cast<OpExpr *>(
+      make_opclause(found, BOOLOID, false, reinterpret_cast<Expr *>(left),
+                    reinterpret_cast<Expr *>(right), InvalidOid, InvalidOid));
+  set_opfuncid(clause);
+  return reinterpret_cast<Node *>(clause);
+}
+
 // Rewrites a comparison, with the time on either side. `strategy`: what of the
 // ID's number and the bound, less than or greater than or equal.
 Datum rewrite(FunctionCallInfo fcinfo, StrategyNumber strategy, const char *bound) {
@@ -105,17 +119,36 @@ Datum rewrite(FunctionCallInfo fcinfo, StrategyNumber strategy, const char *boun
   if (exprType(id) == TIMESTAMPTZOID) std::swap(id, ts);
 
   const Number number = number_of(id);
-  const Oid comparison = get_opfamily_member(number.family, INT8OID, INT8OID, strategy);
-  if (!OidIsValid(comparison)) elog(ERROR, "comparison of bigint is missing");
   FuncExpr *limit = makeFuncExpr(bound_function(bound, call->funcid), INT8OID, lappend(NIL, ts),
                                  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-  auto *clause = reinterpret_cast<OpExpr *>(
-      make_opclause(comparison, BOOLOID, false, reinterpret_cast<Expr *>(number.node),
-                    reinterpret_cast<Expr *>(limit), InvalidOid, InvalidOid));
-  set_opfuncid(clause);
   // The planner doesn't simplify again what it gets from here: a bound that is
   // constant becomes a constant now, or it serves neither pruning nor estimates.
-  PG_RETURN_POINTER(eval_const_expressions(simplify->root, reinterpret_cast<Node *>(clause)));
+  PG_RETURN_POINTER(eval_const_expressions(
+      simplify->root,
+      comparison(number.family, strategy, number.node, reinterpret_cast<Node *>(limit))));
+}
+
+// Is it a bigint only by a cast from another type?
+bool was_cast(Node *number) {
+  if (!IsA(number, RelabelType)) return false;
+  return getBaseType(exprType(
+             reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(number)->arg))) != INT8OID;
+}
+
+// Of the install script's function of an operator, by its name.
+StrategyNumber strategy_of(Oid function) {
+  constexpr struct {
+    const char *name;
+    StrategyNumber strategy;
+  } kFunctions[] = {{"lt", BTLessStrategyNumber},
+                    {"le", BTLessEqualStrategyNumber},
+                    {"ge", BTGreaterEqualStrategyNumber},
+                    {"gt", BTGreaterStrategyNumber}};
+  const char *name = get_func_name(function);
+  for (const auto &known : kFunctions) {
+    if (name != nullptr && strcmp(name, known.name) == 0) return known.strategy;
+  }
+  return InvalidStrategy;
 }
 
 }  // namespace
@@ -155,6 +188,20 @@ Datum idgen_time_ge_id(PG_FUNCTION_ARGS) {
 }
 Datum idgen_time_gt_id(PG_FUNCTION_ARGS) {
   PG_RETURN_BOOL(!reaches<1>(fcinfo, bound_not_before));
+}
+
+// Of our own comparisons of bigint with bigint. They are there for the indexes of
+// snowflakeid; where none of that type is left, they are pg_catalog's.
+Datum idgen_number_support(PG_FUNCTION_ARGS) {
+  auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
+  if (!IsA(request, SupportRequestSimplify)) PG_RETURN_POINTER(nullptr);
+  const FuncExpr *call = reinterpret_cast<SupportRequestSimplify *>(request)->fcall;
+  auto *left = static_cast<Node *>(linitial(call->args));
+  auto *right = static_cast<Node *>(lsecond(call->args));
+  if (was_cast(left) || was_cast(right)) PG_RETURN_POINTER(nullptr);
+  const StrategyNumber strategy = strategy_of(call->funcid);
+  if (strategy == InvalidStrategy) PG_RETURN_POINTER(nullptr);
+  PG_RETURN_POINTER(comparison(INTEGER_BTREE_FAM_OID, strategy, left, right));
 }
 
 // Of id < ts and ts > id; and so on.

@@ -1,7 +1,7 @@
 -- Everything that the extension creates is labelled, explained and named as
 -- promised.
 BEGIN;
-SELECT plan(36);
+SELECT plan(38);
 
 CREATE TEMP VIEW members AS
     SELECT classid, objid, pg_describe_object(classid, objid, 0) AS object,
@@ -89,6 +89,15 @@ SELECT is_empty(
        WHERE internal AND prokind = 'f' AND pronargs > 0 AND NOT (proisstrict
          AND proparallel = CASE WHEN proname IN (SELECT name FROM coordinating) THEN 'u' ELSE 's' END) $$,
     'internals that have arguments are strict and, but for what writes, parallel safe');
+
+SELECT is(
+    (SELECT string_agg(proname || ' ' || cost, ', ' ORDER BY proname) FROM (SELECT DISTINCT proname, procost::text AS cost FROM functions
+        WHERE prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND procost <> 1) AS f),
+    'snowflake_decode 10, snowflake_mask 50, snowflake_unmask 50',
+    'costs: a row is ten times a number, a mask fifty times');
+SELECT is(
+    (SELECT string_agg(proname, ', ' ORDER BY proname) FROM functions WHERE internal AND proleakproof AND proname ~ '^bound_'),
+    'bound_after, bound_not_before', 'bounds tell nothing of the time, so that they may be computed behind a barrier');
 
 -- Names and comments
 SELECT is_empty(

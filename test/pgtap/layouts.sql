@@ -1,7 +1,7 @@
 -- Encoding undoes decoding: 20,000 random IDs of each layout, whatever the
 -- order and width of its fields; and published pairs.
 BEGIN;
-SELECT plan(44);
+SELECT plan(46);
 SET LOCAL timezone = 'UTC';
 SELECT setseed(0.2025);
 
@@ -75,6 +75,12 @@ SELECT is(snowflake_timestamp(1949525278281554174, 'instagram')::date, date '201
 SELECT ok(abs(extract(epoch FROM snowflake_timestamp(103270115826048975, 'mastodon') - timestamptz '2019-12-08 03:48:33.849 UTC')) <= 0.052, 'mastodon, to 52 ms');
 SELECT is(to_char(ts, 'YYYY-MM-DD HH24:MI:SS.MS') || ' ' || node, '2016-06-09 01:48:34.411 1', 'cockroach, of ticks of 10 us')
 FROM snowflake_decode(148656994422095873, 'cockroach') AS d;
+
+-- The notes say which are known less well than by a published ID.
+SELECT is(
+    (SELECT string_agg(name, ', ' ORDER BY name) FROM snowflake_layouts WHERE note ~ '(computed ID|no ID is known|known to the day|fits to 52 ms|can be wrong)'),
+    'baidu, cockroach, hazelcast, instagram, leaf, mastodon, sonyflake_v1, sonyflake_v2', 'notes on what is known');
+SELECT is((SELECT count(*) FROM snowflake_layouts WHERE coalesce(note, '') = ''), 0::bigint, 'every layout has a note');
 
 -- What a layout can't hold is refused, field by field: never cut to fit.
 CREATE FUNCTION pg_temp.refused(sql text) RETURNS text LANGUAGE plpgsql AS
