@@ -58,10 +58,6 @@ COMMENT ON CAST (numeric AS snowflakeid) IS 'the same number, rounded; of bigint
 -- planner derives equalities within a family, and sharing pg_catalog's would
 -- change the plans of every bigint table in the database.
 
-CREATE FUNCTION idgen_internal.number_support(internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'idgen_number_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION idgen_internal.number_support(internal) IS 'planner support of comparisons of bigint with bigint';
-
 DO $make$
 DECLARE
     l text;
@@ -87,10 +83,8 @@ BEGIN
         LOOP
             EXECUTE pg_catalog.format(
                 'CREATE FUNCTION idgen_internal.%I(%s, %s) RETURNS boolean AS %L '
-                'LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE%s',
-                op.name, l, r, op.source,
-                CASE WHEN s = 'idgen_internal' AND op.name NOT IN ('eq', 'ne')
-                    THEN ' SUPPORT idgen_internal.number_support' ELSE '' END);
+                'LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                op.name, l, r, op.source);
             EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.%I(%s, %s) IS %L',
                 op.name, l, r, 'implementation of ' || op.symbol || ' operator');
             EXECUTE pg_catalog.format(

@@ -133,19 +133,35 @@ BEGIN;
 INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:41 region:4 shard:6 sequence:12', '2025-01-01', 'restored', 'f');
 SELECT snowflake_nextval();
 ROLLBACK;
--- Plans that were made by the layout of before are made anew.
+-- Plans that were made by the layout of before are made anew; also those that name no
+-- table, PL/pgSQL's, and the checks of domains.
 CREATE TABLE planned AS SELECT snowflake_encode('2025-06-01 UTC'::timestamptz + g * interval '1 hour', 1, 1) AS id FROM generate_series(1, 1000) AS g;
+SELECT snowflake_min('2025-06-10 UTC') AS june \gset
 PREPARE since AS SELECT count(*) FROM planned WHERE id >= timestamptz '2025-06-20 UTC';
+PREPARE is_since(snowflakeid) AS SELECT $1 >= timestamptz '2025-06-20 UTC';
+CREATE FUNCTION is_since(i snowflakeid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN i >= timestamptz '2025-06-20 UTC'; END $$;
+CREATE DOMAIN since AS snowflakeid CHECK (VALUE >= timestamptz '2025-06-20 UTC');
+CREATE FUNCTION is_in_domain(i snowflakeid) RETURNS boolean LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM i::since; RETURN true; EXCEPTION WHEN check_violation THEN RETURN false; END $$;
 SET plan_cache_mode = force_generic_plan;
 EXECUTE since;
+EXECUTE is_since(:'june');
+SELECT is_since(:'june'), is_in_domain(:'june');
 BEGIN;
 INSERT INTO idgen_internal.layout VALUES ('idgen', 'time:41 region:3 shard:7 sequence:12', '2025-01-15', 'restored', 'f');
 EXECUTE since;
 SELECT count(*) FROM planned WHERE snowflake_timestamp(id) >= timestamptz '2025-06-20 UTC';
+EXECUTE is_since(:'june');
+SELECT is_since(:'june'), is_in_domain(:'june');
 ROLLBACK;
 EXECUTE since;
+EXECUTE is_since(:'june');
+SELECT is_since(:'june'), is_in_domain(:'june');
 RESET plan_cache_mode;
 DEALLOCATE since;
+DEALLOCATE is_since;
+DROP FUNCTION is_since, is_in_domain;
+DROP DOMAIN since;
 DROP TABLE planned;
 -- It is always one that an instance can issue in.
 INSERT INTO idgen_internal.layout VALUES ('idgen', 'shard:10 time:41 sequence:12', '2024-01-01', 'restored', 'f');

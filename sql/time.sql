@@ -154,15 +154,55 @@ RESET search_path;
 DROP VIEW recent;
 DROP SCHEMA regress_idgen_trap CASCADE;
 
--- A view that casts a bigint, where the condition arrives later: it is pushed down
--- and becomes pg_catalog's there.
+-- Of a subquery's column, the condition is taken below as it is and becomes one of
+-- numbers there: pg_catalog's, where a bigint is cast.
 CREATE VIEW casting WITH (security_barrier) AS SELECT id::snowflakeid AS id, v FROM plain WHERE v > 0;
 EXPLAIN (COSTS OFF) SELECT * FROM casting WHERE id >= timestamptz '2026-01-01 UTC' AND id < now();
 CREATE VIEW united AS SELECT id::snowflakeid AS id, v FROM plain UNION ALL SELECT id, v FROM ids;
 EXPLAIN (COSTS OFF) SELECT * FROM united WHERE id >= timestamptz '2026-01-01 UTC';
 CREATE VIEW grouped AS SELECT id::snowflakeid AS id, max(v) FROM plain GROUP BY id::snowflakeid;
 EXPLAIN (COSTS OFF) SELECT * FROM grouped WHERE timestamptz '2026-01-01 UTC' > id;
-DROP VIEW casting, united, grouped;
+EXPLAIN (COSTS OFF) SELECT * FROM (SELECT * FROM casting LIMIT 1) AS c WHERE id >= timestamptz '2026-01-01 UTC';
+-- A join's condition stays as it is, in each branch; the index takes it up.
+CREATE TABLE spans (starts timestamptz, ends timestamptz);
+EXPLAIN (COSTS OFF) SELECT * FROM spans JOIN united ON id >= starts AND ends > id;
+EXPLAIN (COSTS OFF) SELECT * FROM spans JOIN united ON NOT id < starts AND id <= ends;
+BEGIN;
+INSERT INTO spans SELECT h, h + interval '1 hour' FROM generate_series('2025-12-31 20:00 UTC'::timestamptz, '2026-01-01 UTC', '30 min') AS h;
+INSERT INTO plain SELECT snowflake_min('2025-12-31 20:00 UTC'::timestamptz + g * interval '10 min')::bigint, g FROM generate_series(1, 30) AS g;
+INSERT INTO ids SELECT id, v FROM plain WHERE v % 3 > 0;
+SELECT starts, count(*), count(*) FILTER (WHERE v % 3 = 0) AS plain_alone FROM spans JOIN united ON id >= starts AND ends > id GROUP BY starts ORDER BY 1;
+SELECT starts, count(*), count(*) FILTER (WHERE v % 3 = 0) AS plain_alone FROM spans JOIN united ON snowflake_timestamp(id) >= starts AND ends > snowflake_timestamp(id) GROUP BY starts ORDER BY 1;
+ROLLBACK;
+-- Where each branch has an ID, it is one of numbers at once.
+CREATE VIEW doubled AS SELECT id, v FROM ids UNION ALL SELECT id, v + 1 FROM ids;
+EXPLAIN (COSTS OFF) SELECT * FROM doubled WHERE id >= timestamptz '2026-01-01 UTC';
+EXPLAIN (COSTS OFF) SELECT * FROM spans JOIN doubled ON id >= starts AND id < ends;
+
+-- Where the query groups by a cast, there is no bigint above the grouping: what is
+-- NULL there is not compared. A condition below has the index all the same.
+CREATE TABLE few (id bigint PRIMARY KEY, v int);
+INSERT INTO few VALUES (snowflake_min('2026-01-01 UTC')::bigint, 1), (snowflake_min('2026-01-02 UTC')::bigint, 1), (snowflake_min('2026-02-02 UTC')::bigint, 2);
+CREATE DOMAIN some_id AS snowflakeid;
+CREATE DOMAIN some_number AS bigint;
+CREATE TABLE few_domains AS SELECT id::snowflakeid::some_id AS id, id::some_number AS n FROM few;
+SELECT v, id::snowflakeid AS id, id::snowflakeid < timestamptz '2026-02-01 UTC' AS before, timestamptz '2026-02-01 UTC' <= id::snowflakeid AS since, count(*)
+FROM few GROUP BY GROUPING SETS ((v), (id::snowflakeid), ()) ORDER BY 1, 2;
+SELECT id::snowflakeid, count(*) FROM few GROUP BY ROLLUP (id::snowflakeid) HAVING id::snowflakeid < timestamptz '2027-02-01 UTC' ORDER BY 1;
+SET enable_hashagg = off;
+SELECT id::snowflakeid, count(*) FROM few GROUP BY ROLLUP (id::snowflakeid) HAVING id::snowflakeid < timestamptz '2027-02-01 UTC' ORDER BY 1;
+RESET enable_hashagg;
+SELECT id::snowflakeid, id::snowflakeid < timestamptz '2027-02-01 UTC' AS before FROM few_domains GROUP BY ROLLUP (id::snowflakeid) ORDER BY 1;
+SELECT n::snowflakeid, n::snowflakeid < timestamptz '2027-02-01 UTC' AS before FROM few_domains GROUP BY ROLLUP (n::snowflakeid) ORDER BY 1;
+SELECT id::snowflakeid, id::snowflakeid < timestamptz '2027-02-01 UTC' AS before FROM few FULL JOIN (SELECT id FROM few) AS f USING (id) GROUP BY ROLLUP (id::snowflakeid) ORDER BY 1;
+EXPLAIN (COSTS OFF) SELECT id::snowflakeid, count(*) FROM plain WHERE id::snowflakeid >= timestamptz '2026-01-01 UTC' GROUP BY id::snowflakeid;
+-- By another one: of no concern.
+EXPLAIN (COSTS OFF) SELECT v::bigint::snowflakeid, count(*) FROM plain WHERE id::snowflakeid >= timestamptz '2026-01-01 UTC' GROUP BY 1;
+EXPLAIN (COSTS OFF) SELECT date_trunc('day', snowflake_timestamp(id::snowflakeid)), count(*) FROM plain WHERE id::snowflakeid >= timestamptz '2026-01-01 UTC' GROUP BY 1;
+DROP TABLE few, few_domains;
+DROP DOMAIN some_id, some_number;
+DROP VIEW casting, united, grouped, doubled;
+DROP TABLE spans;
 
 -- Views with a barrier and row security keep the index.
 CREATE ROLE regress_idgen_reader;
@@ -196,6 +236,11 @@ EXPLAIN (COSTS OFF) SELECT * FROM parts WHERE id >= timestamptz '2026-02-01 UTC'
 EXPLAIN (COSTS OFF) SELECT * FROM parts WHERE timestamptz '2026-02-01 UTC' > id;
 EXPLAIN (COSTS OFF) SELECT * FROM parts WHERE id > timestamptz '2026-02-28 23:59:59.999 UTC';
 EXPLAIN (COSTS OFF) SELECT * FROM plain_parts WHERE id::snowflakeid < timestamptz '2026-02-01 UTC';
+PREPARE united_since (timestamptz) AS SELECT * FROM (SELECT id FROM parts UNION ALL SELECT id FROM parts) AS u WHERE id >= $1;
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (COSTS OFF) EXECUTE united_since ('2026-02-01 UTC');
+RESET plan_cache_mode;
+DEALLOCATE united_since;
 CREATE VIEW casting WITH (security_barrier) AS SELECT id::snowflakeid AS id FROM plain_parts;
 EXPLAIN (COSTS OFF) SELECT * FROM casting WHERE id < timestamptz '2026-02-01 UTC';
 DROP VIEW casting;

@@ -53,6 +53,14 @@ void forget_layouts(Datum, Oid relid) {
   own_layout_is_issued = false;
 }
 
+// In all sessions: bounds and times that were computed by the layout of before, in
+// plans (of tables, and of none), in domains' checks, and with relations.
+void forget_what_was_computed() {
+  CacheInvalidateRelcacheAll();
+  CacheInvalidateCatalog(NamespaceRelationId);   // to plancache.c: all plans
+  CacheInvalidateCatalog(ConstraintRelationId);  // to typcache.c: all domains
+}
+
 Oid find_layout_table() {
   const Oid schema = get_namespace_oid(kInternalSchema, true);
   const Oid table = OidIsValid(schema) ? get_relname_relid(kLayoutTable, schema) : InvalidOid;
@@ -304,7 +312,7 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
                          "dump, unless no such table uses idgen's functions.")
                : 0));
   simple_heap_delete(relation, &old.place);
-  CacheInvalidateRelcacheAll();  // plans, too, may hold what was computed by the old one
+  forget_what_was_computed();
   CommandCounterIncrement();
   PG_RETURN_POINTER(added);
 }

@@ -10,8 +10,12 @@
 //
 // Only < and >= come out, and bounds are the first IDs of a tick: what ends where
 // a partition begins excludes that partition. Where the ID is a bigint that was
-// cast, the comparison is pg_catalog's; also if that shows later only, as a view's
-// column is put in.
+// cast, the comparison is pg_catalog's, of the bigint itself.
+//
+// Two kinds of comparisons stay as they are: those of a subquery's column, as
+// what it is shows only where the planner takes the condition below; and those of
+// a cast by which the query groups, as there is no bigint above the grouping. What
+// stays is given to an index as its condition.
 
 #include "pg/layouts.h"
 #include "pg/prelude.h"
@@ -31,7 +35,6 @@ IDGEN_SQL_FUNCTION(idgen_lt_support);
 IDGEN_SQL_FUNCTION(idgen_le_support);
 IDGEN_SQL_FUNCTION(idgen_ge_support);
 IDGEN_SQL_FUNCTION(idgen_gt_support);
-IDGEN_SQL_FUNCTION(idgen_number_support);
 
 namespace idgen::pg {
 namespace {
@@ -93,62 +96,120 @@ Number number_of(Node *id) {
   return {as_bigint(id), get_opclass_family(operator_class)};
 }
 
-// left op right, of two bigints, by the family's operator.
-Node *comparison(Oid family, StrategyNumber strategy, Node *left, Node *right) {
-  const Oid found = get_opfamily_member(family, INT8OID, INT8OID, static_cast<int16>(strategy));
-  if (!OidIsValid(found)) elog(ERROR, "comparison of bigint is missing");
-  auto *clause = reinterpret_cast<OpExpr *>(
-      make_opclause(found, BOOLOID, false, reinterpret_cast<Expr *>(left),
-                    reinterpret_cast<Expr *>(right), InvalidOid, InvalidOid));
-  set_opfuncid(clause);
-  return reinterpret_cast<Node *>(clause);
-}
+// An operator of this file's, as the planner knows it.
+struct Meaning {
+  StrategyNumber strategy;  // of the ID's number and the bound: < or >=
+  const char *bound;        // the bound's function
+};
 
-// Rewrites a comparison, with the time on either side. `strategy`: what of the
-// ID's number and the bound, less than or greater than or equal.
-Datum rewrite(FunctionCallInfo fcinfo, StrategyNumber strategy, const char *bound) {
-  auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
-  if (!IsA(request, SupportRequestSimplify)) PG_RETURN_POINTER(nullptr);
-  // pg_upgrade makes indexes and CHECKs before the table of layouts has its rows, so
-  // that a bound could not be folded; and plans no query that would want one.
-  if (IsBinaryUpgrade) PG_RETURN_POINTER(nullptr);
-  const auto *simplify = reinterpret_cast<SupportRequestSimplify *>(request);
-  const FuncExpr *call = simplify->fcall;
-  auto *id = static_cast<Node *>(linitial(call->args));
-  auto *ts = static_cast<Node *>(lsecond(call->args));
-  if (exprType(id) == TIMESTAMPTZOID) std::swap(id, ts);
-
+// The comparison of numbers; `function` is the operator's.
+OpExpr *of_numbers(PlannerInfo *root, Oid function, const Meaning &meaning, Node *id, Node *ts) {
   const Number number = number_of(id);
-  FuncExpr *limit = makeFuncExpr(bound_function(bound, call->funcid), INT8OID, lappend(NIL, ts),
+  const Oid found =
+      get_opfamily_member(number.family, INT8OID, INT8OID, static_cast<int16>(meaning.strategy));
+  if (!OidIsValid(found)) elog(ERROR, "comparison of bigint is missing");
+  FuncExpr *bound = makeFuncExpr(bound_function(meaning.bound, function), INT8OID, lappend(NIL, ts),
                                  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
   // The planner doesn't simplify again what it gets from here: a bound that is
   // constant becomes a constant now, or it serves neither pruning nor estimates.
-  PG_RETURN_POINTER(eval_const_expressions(
-      simplify->root,
-      comparison(number.family, strategy, number.node, reinterpret_cast<Node *>(limit))));
+  Node *limit = eval_const_expressions(root, reinterpret_cast<Node *>(bound));
+  auto *clause = reinterpret_cast<OpExpr *>(
+      make_opclause(found, BOOLOID, false, reinterpret_cast<Expr *>(number.node),
+                    reinterpret_cast<Expr *>(limit), InvalidOid, InvalidOid));
+  set_opfuncid(clause);
+  return clause;
 }
 
-// Is it a bigint only by a cast from another type?
-bool was_cast(Node *number) {
-  if (!IsA(number, RelabelType)) return false;
-  return getBaseType(exprType(
-             reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(number)->arg))) != INT8OID;
-}
-
-// Of the install script's function of an operator, by its name.
-StrategyNumber strategy_of(Oid function) {
-  constexpr struct {
-    const char *name;
-    StrategyNumber strategy;
-  } kFunctions[] = {{"lt", BTLessStrategyNumber},
-                    {"le", BTLessEqualStrategyNumber},
-                    {"ge", BTGreaterEqualStrategyNumber},
-                    {"gt", BTGreaterStrategyNumber}};
-  const char *name = get_func_name(function);
-  for (const auto &known : kFunctions) {
-    if (name != nullptr && strcmp(name, known.name) == 0) return known.strategy;
+// Is it the column of a subquery that makes it by an expression, or may do so? For
+// all the planner knows by now: a UNION ALL it has taken apart.
+bool is_made_below(const PlannerInfo *root, Node *id) {
+  if (root == nullptr || !IsA(id, Var)) return false;
+  const auto *var = reinterpret_cast<Var *>(id);
+  if (var->varlevelsup != 0) return false;
+  const auto *from = rt_fetch(var->varno, root->parse->rtable);
+  if (from->rtekind != RTE_SUBQUERY) return false;
+  // Without its query it has been merged into this one, and no column is its.
+  if (!from->inh) return from->subquery != nullptr;
+  ListCell *cell = nullptr;
+  foreach (cell, root->append_rel_list) {
+    const auto *branch = static_cast<AppendRelInfo *>(lfirst(cell));
+    if (branch->parent_relid != static_cast<Index>(var->varno)) continue;
+    auto *column = static_cast<Node *>(list_nth(branch->translated_vars, var->varattno - 1));
+    if (!IsA(column, Var) || is_made_below(root, column)) return true;
   }
-  return InvalidStrategy;
+  return false;
+}
+
+// What is cast, beneath all casts that leave the bytes alone.
+Node *beneath_casts(Node *node) {
+  for (;;) {
+    if (IsA(node, RelabelType)) {
+      node = reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg);
+    } else if (IsA(node, CoerceToDomain)) {
+      node = reinterpret_cast<Node *>(reinterpret_cast<CoerceToDomain *>(node)->arg);
+    } else {
+      return node;
+    }
+  }
+}
+
+// Is it a cast by which the query groups? In doubt it is: of what is no column, or
+// a join's, there may be several forms at a time.
+bool is_grouped_by(const PlannerInfo *root, Node *id) {
+  Node *cast = beneath_casts(id);
+  if (root == nullptr || cast == id) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, root->parse->groupClause) {
+    Node *group = get_sortgroupclause_expr(static_cast<SortGroupClause *>(lfirst(cell)),
+                                           root->parse->targetList);
+    Node *grouped = beneath_casts(group);
+    if (grouped == group) continue;
+    const bool both_are_columns =
+        IsA(cast, Var) && IsA(grouped, Var) &&
+        rt_fetch(reinterpret_cast<Var *>(grouped)->varno, root->parse->rtable)->rtekind != RTE_JOIN;
+    if (!both_are_columns || equal(cast, grouped)) return true;
+  }
+  return false;
+}
+
+// Puts the comparison of numbers in the place of a call.
+Node *simplified(const SupportRequestSimplify *request, const Meaning &meaning) {
+  // pg_upgrade makes indexes and CHECKs before the table of layouts has its rows, so
+  // that a bound could not be folded; and plans no query that would want one.
+  if (IsBinaryUpgrade) return nullptr;
+  const FuncExpr *call = request->fcall;
+  auto *id = static_cast<Node *>(linitial(call->args));
+  auto *ts = static_cast<Node *>(lsecond(call->args));
+  if (exprType(id) == TIMESTAMPTZOID) std::swap(id, ts);
+  if (is_made_below(request->root, id) || is_grouped_by(request->root, id)) return nullptr;
+  return reinterpret_cast<Node *>(of_numbers(request->root, call->funcid, meaning, id, ts));
+}
+
+// The condition for an index of what has stayed as it was, if the index has the
+// operator.
+List *index_condition(SupportRequestIndexCondition *request, const Meaning &meaning) {
+  if (!is_opclause(request->node)) return NIL;
+  const List *args = reinterpret_cast<OpExpr *>(request->node)->args;
+  auto *id = static_cast<Node *>(list_nth(args, request->indexarg));
+  auto *ts = static_cast<Node *>(list_nth(args, 1 - request->indexarg));
+  if (exprType(id) == TIMESTAMPTZOID) return NIL;
+  if (!is_pseudo_constant_for_index(request->root, ts, request->index)) return NIL;
+  OpExpr *clause = of_numbers(request->root, request->funcid, meaning, id, ts);
+  if (!op_in_opfamily(clause->opno, request->opfamily)) return NIL;
+  request->lossy = false;
+  return list_make1(clause);
+}
+
+Datum support(FunctionCallInfo fcinfo, const Meaning &meaning) {
+  auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
+  if (IsA(request, SupportRequestSimplify)) {
+    PG_RETURN_POINTER(simplified(reinterpret_cast<SupportRequestSimplify *>(request), meaning));
+  }
+  if (IsA(request, SupportRequestIndexCondition)) {
+    PG_RETURN_POINTER(
+        index_condition(reinterpret_cast<SupportRequestIndexCondition *>(request), meaning));
+  }
+  PG_RETURN_POINTER(nullptr);
 }
 
 }  // namespace
@@ -190,30 +251,16 @@ Datum idgen_time_gt_id(PG_FUNCTION_ARGS) {
   PG_RETURN_BOOL(!reaches<1>(fcinfo, bound_not_before));
 }
 
-// Of our own comparisons of bigint with bigint. They are there for the indexes of
-// snowflakeid; where none of that type is left, they are pg_catalog's.
-Datum idgen_number_support(PG_FUNCTION_ARGS) {
-  auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
-  if (!IsA(request, SupportRequestSimplify)) PG_RETURN_POINTER(nullptr);
-  const FuncExpr *call = reinterpret_cast<SupportRequestSimplify *>(request)->fcall;
-  auto *left = static_cast<Node *>(linitial(call->args));
-  auto *right = static_cast<Node *>(lsecond(call->args));
-  if (was_cast(left) || was_cast(right)) PG_RETURN_POINTER(nullptr);
-  const StrategyNumber strategy = strategy_of(call->funcid);
-  if (strategy == InvalidStrategy) PG_RETURN_POINTER(nullptr);
-  PG_RETURN_POINTER(comparison(INTEGER_BTREE_FAM_OID, strategy, left, right));
-}
-
 // Of id < ts and ts > id; and so on.
 Datum idgen_lt_support(PG_FUNCTION_ARGS) {
-  return rewrite(fcinfo, BTLessStrategyNumber, "bound_not_before");
+  return support(fcinfo, {BTLessStrategyNumber, "bound_not_before"});
 }
 Datum idgen_le_support(PG_FUNCTION_ARGS) {
-  return rewrite(fcinfo, BTLessStrategyNumber, "bound_after");
+  return support(fcinfo, {BTLessStrategyNumber, "bound_after"});
 }
 Datum idgen_ge_support(PG_FUNCTION_ARGS) {
-  return rewrite(fcinfo, BTGreaterEqualStrategyNumber, "bound_not_before");
+  return support(fcinfo, {BTGreaterEqualStrategyNumber, "bound_not_before"});
 }
 Datum idgen_gt_support(PG_FUNCTION_ARGS) {
-  return rewrite(fcinfo, BTGreaterEqualStrategyNumber, "bound_after");
+  return support(fcinfo, {BTGreaterEqualStrategyNumber, "bound_after"});
 }

@@ -338,6 +338,15 @@ unlike(plan_of("SELECT legacy FROM told.events WHERE $_"), qr/Remote SQL: .*WHER
   for ($sends_arrays ? () : $in_array), q{snowflake_shard(id, 'twitter') = 5}, 'id < snowflake_min(now())';
 like(plan_of('SELECT id FROM told.events ORDER BY id LIMIT 1'), qr/Remote SQL: .* ORDER BY id ASC NULLS LAST LIMIT/, 'so are order and limit');
 
+# What the other server groups by, it is sent as it is compared here.
+$node->safe_psql('life', 'CREATE TABLE numbers AS SELECT snowflake_min(day)::bigint AS id FROM generate_series(timestamptz \'2026-01-01 UTC\', \'2026-01-04 UTC\', \'1 day\') AS day');
+$node->safe_psql('foreign_side', "CREATE FOREIGN TABLE told.numbers (id bigint) SERVER told OPTIONS (schema_name 'public', table_name 'numbers')");
+my $grouped = q{SELECT id::snowflakeid, id::snowflakeid < timestamptz '2026-01-03 UTC' AS before, count(*)
+    FROM %s.numbers GROUP BY id::snowflakeid HAVING id::snowflakeid >= timestamptz '2026-01-02 UTC' OR count(*) > 1 ORDER BY 1};
+like(plan_of(sprintf $grouped, 'told'), qr/Remote SQL: .* GROUP BY /, 'groups by a cast are made there');
+is($node->safe_psql('foreign_side', sprintf $grouped, 'told'), $node->safe_psql('life', sprintf $grouped, 'public'), 'with the same result');
+like($node->safe_psql('life', sprintf $grouped, 'public'), qr/\|t\|1\n.*\|f\|1\n.*\|f\|1$/, 'which is the right one');
+
 # The remote default counts where the foreign table lacks the column; else NULL is sent.
 my ($state, $message) = sqlstate_of($node, 'INSERT INTO told.events (parent) VALUES (77)', dbname => 'foreign_side');
 is($state, '23502', 'a foreign table with the column sends NULL');
