@@ -282,6 +282,9 @@ ALTER TABLE log ADD CHECK (id >= timestamptz '2026-01-01 UTC' AND id < timestamp
 INSERT INTO log VALUES (snowflake_encode('2026-02-01 UTC', 0, 0), 1);
 SET constraint_exclusion = on;
 EXPLAIN (COSTS OFF) SELECT * FROM log WHERE id >= timestamptz '2026-02-01 UTC';
+CREATE VIEW logged AS SELECT * FROM log;
+EXPLAIN (COSTS OFF) SELECT * FROM logged WHERE id >= timestamptz '2026-02-01 UTC';
+DROP VIEW logged;
 RESET constraint_exclusion;
 DROP TABLE log, numbers, times;
 DROP FUNCTION plain_lt(snowflakeid, timestamptz), plain_le(snowflakeid, timestamptz), plain_gt(snowflakeid, timestamptz), plain_ge(snowflakeid, timestamptz),
