@@ -197,7 +197,7 @@ List *index_condition(SupportRequestIndexCondition *request, const Meaning &mean
   OpExpr *clause = of_numbers(request->root, request->funcid, meaning, id, ts);
   if (!op_in_opfamily(clause->opno, request->opfamily)) return NIL;
   request->lossy = false;
-  return list_make1(clause);
+  return lappend(NIL, clause);
 }
 
 Datum support(FunctionCallInfo fcinfo, const Meaning &meaning) {
