@@ -195,6 +195,7 @@ RESET enable_hashagg;
 SELECT id::snowflakeid, id::snowflakeid < timestamptz '2027-02-01 UTC' AS before FROM few_domains GROUP BY ROLLUP (id::snowflakeid) ORDER BY 1;
 SELECT n::snowflakeid, n::snowflakeid < timestamptz '2027-02-01 UTC' AS before FROM few_domains GROUP BY ROLLUP (n::snowflakeid) ORDER BY 1;
 SELECT id::snowflakeid, id::snowflakeid < timestamptz '2027-02-01 UTC' AS before FROM few FULL JOIN (SELECT id FROM few) AS f USING (id) GROUP BY ROLLUP (id::snowflakeid) ORDER BY 1;
+SELECT v, (SELECT string_agg(coalesce(b::text, 'null'), ' ' ORDER BY b) FROM (SELECT few.id::snowflakeid < timestamptz '2026-02-01 UTC' AS b FROM few_domains GROUP BY ROLLUP (few.id::snowflakeid)) AS q) FROM spans RIGHT JOIN few ON false ORDER BY 1;
 EXPLAIN (COSTS OFF) SELECT id::snowflakeid, count(*) FROM plain WHERE id::snowflakeid >= timestamptz '2026-01-01 UTC' GROUP BY id::snowflakeid;
 -- By another one: of no concern.
 EXPLAIN (COSTS OFF) SELECT v::bigint::snowflakeid, count(*) FROM plain WHERE id::snowflakeid >= timestamptz '2026-01-01 UTC' GROUP BY 1;

@@ -153,8 +153,13 @@ Node *beneath_casts(Node *node) {
   }
 }
 
-// Is it a cast by which the query groups? In doubt it is: of what is no column, or
-// a join's, there may be several forms at a time.
+// Is it a column of a relation of this query, so that there is but one form of it?
+bool is_plain_column(const PlannerInfo *root, Node *node) {
+  if (!IsA(node, Var) || reinterpret_cast<Var *>(node)->varlevelsup != 0) return false;
+  return rt_fetch(reinterpret_cast<Var *>(node)->varno, root->parse->rtable)->rtekind != RTE_JOIN;
+}
+
+// Is it a cast by which the query groups? In doubt it is.
 bool is_grouped_by(const PlannerInfo *root, Node *id) {
   Node *cast = beneath_casts(id);
   if (root == nullptr || cast == id) return false;
@@ -164,10 +169,8 @@ bool is_grouped_by(const PlannerInfo *root, Node *id) {
                                            root->parse->targetList);
     Node *grouped = beneath_casts(group);
     if (grouped == group) continue;
-    const bool both_are_columns =
-        IsA(cast, Var) && IsA(grouped, Var) &&
-        rt_fetch(reinterpret_cast<Var *>(grouped)->varno, root->parse->rtable)->rtekind != RTE_JOIN;
-    if (!both_are_columns || equal(cast, grouped)) return true;
+    if (!is_plain_column(root, cast) || !is_plain_column(root, grouped)) return true;
+    if (equal(cast, grouped)) return true;
   }
   return false;
 }
