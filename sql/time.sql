@@ -242,6 +242,10 @@ SET plan_cache_mode = force_generic_plan;
 EXPLAIN (COSTS OFF) EXECUTE united_since ('2026-02-01 UTC');
 RESET plan_cache_mode;
 DEALLOCATE united_since;
+-- With a cast in a branch, for constants alone; with the cast in the condition, as ever.
+EXPLAIN (COSTS OFF) SELECT * FROM (SELECT id FROM parts UNION ALL SELECT id::snowflakeid FROM plain_parts) AS u WHERE id >= timestamptz '2026-02-01 UTC';
+EXPLAIN (COSTS OFF) SELECT * FROM (SELECT id::snowflakeid AS id FROM plain_parts UNION ALL SELECT id::snowflakeid FROM plain_parts) AS u WHERE id >= now() + interval '30 years';
+EXPLAIN (COSTS OFF) SELECT * FROM (SELECT id FROM plain_parts UNION ALL SELECT id FROM plain_parts) AS u WHERE id::snowflakeid >= now() + interval '30 years';
 CREATE VIEW casting WITH (security_barrier) AS SELECT id::snowflakeid AS id FROM plain_parts;
 EXPLAIN (COSTS OFF) SELECT * FROM casting WHERE id < timestamptz '2026-02-01 UTC';
 DROP VIEW casting;

@@ -121,7 +121,7 @@ TEST_F(EtcdFaultTest, a_keep_alive_that_hangs_holds_no_step_up) {
   StoreResult result = write(*through_, first);
   ASSERT_EQ(result.outcome, StoreOutcome::done) << result.message;
   for (int i = 0; i < 3; ++i) {
-    usleep(300'000);
+    usleep(300'000);  // the next keep-alive is due
     FleetWrite extension = extending(root_, result.nodes);
     extension.alive_ms = 2000;
     const std::int64_t begun = monotonic_now();
@@ -132,7 +132,7 @@ TEST_F(EtcdFaultTest, a_keep_alive_that_hangs_holds_no_step_up) {
   EXPECT_GE(keep_alives, 2);
   // None has come through: the lease is granted anew before it ends.
   for (int i = 0; i < 4; ++i) {
-    usleep(600'000);
+    usleep(600'000);  // in all, longer than a lease
     FleetWrite extension = extending(root_, result.nodes);
     extension.alive_ms = 2000;
     result = write(*through_, extension);

@@ -13,6 +13,12 @@
 namespace idgen {
 namespace {
 
+// The time itself is what these tests are about, in us: extensions come as an
+// instance's do, of leases of a second or two; and a keep-alive goes out when an
+// eighth of its lease has gone by.
+constexpr unsigned kBetweenExtensions = 450'000;
+constexpr unsigned kRenewalDue = 300'000;
+
 class EtcdLivenessTest : public EtcdTest {
  protected:
   bool is_alive(std::uint32_t node) const {
@@ -82,7 +88,7 @@ TEST_F(EtcdLivenessTest, it_goes_on_as_long_as_extensions_do) {
   std::vector<FleetNode> held = take_for(root, 7, 1000);
   const EtcdKeyValue key = key_of(7);
   for (int i = 0; i < 8; ++i) {
-    usleep(450'000);
+    usleep(kBetweenExtensions);
     held = done(extension(root, held, 1000));
     EXPECT_TRUE(held.at(0).alive);
     EXPECT_TRUE(is_alive(7)) << i;
@@ -96,7 +102,13 @@ TEST_F(EtcdLivenessTest, an_extension_is_one_write_to_etcd) {
   cluster.start();
   const auto store = open(cluster);
   wait_until_ready(*store);
-  usleep(300'000);  // until the member has made itself known
+  // The last that a member writes of its own accord is where it is to be found.
+  const auto is_known = [&cluster] {
+    const EtcdAnswer answer = cluster.ask("/v3/cluster/member/list", "{}");
+    return answer.body && to_text(*answer.body).find("clientURLs") != std::string::npos;
+  };
+  for (int i = 0; i < 500 && !is_known(); ++i) usleep(10'000);
+  ASSERT_TRUE(is_known());
   const FleetRoot root = make_fleet(*store);
   FleetWrite first = taking(root, untaken(7, 1), incarnation(1));
   first.alive_ms = 2000;
@@ -109,7 +121,7 @@ TEST_F(EtcdLivenessTest, an_extension_is_one_write_to_etcd) {
   };
   const std::uint64_t before = written();
   for (int i = 0; i < 6; ++i) {
-    usleep(400'000);
+    usleep(kBetweenExtensions);
     held = done(*store, extension(root, held, 2000));
   }
   EXPECT_EQ(written() - before, 6U);
@@ -121,7 +133,7 @@ TEST_F(EtcdLivenessTest, a_lease_that_is_gone_is_granted_anew) {
   std::vector<FleetNode> held = take_for(root, 7, 2000);
   revoke(lease_of(7));
   EXPECT_FALSE(is_alive(7));
-  usleep(300'000);
+  usleep(kRenewalDue);
   // This one's keep-alive learns of it, the next one sees to it.
   held = done(extension(root, held, 2000));
   held = done(extension(root, held, 2000));
@@ -173,7 +185,7 @@ TEST_F(EtcdLivenessTest, one_block_is_released_and_the_other_lives_on) {
   EXPECT_FALSE(is_alive(7));
   for (int i = 0; i < 5; ++i) {
     EXPECT_TRUE(is_alive(9)) << i;
-    usleep(450'000);
+    usleep(kBetweenExtensions);
     fresh = done(extension(root, fresh, 1000));
   }
   EXPECT_EQ(lease_of(7), 0U);
@@ -193,7 +205,7 @@ TEST_F(EtcdLivenessTest, nobody_keeps_alive_what_was_taken_from_him) {
   }
   EXPECT_EQ(write(*store_, extension(root, lost, 1000)).outcome, StoreOutcome::conflict);
   for (int i = 0; i < 7; ++i) {
-    usleep(400'000);
+    usleep(kBetweenExtensions);
     kept = done(extension(root, kept, 1000));
   }
   EXPECT_FALSE(is_alive(7));
@@ -212,7 +224,7 @@ TEST_F(EtcdLivenessTest, a_node_taken_back_is_alive_for_who_took_it) {
   std::vector<FleetNode> held = done(back);
   for (int i = 0; i < 5; ++i) {
     EXPECT_TRUE(is_alive(7)) << i;
-    usleep(400'000);
+    usleep(kBetweenExtensions);
     held = done(extension(root, held, 1000));
   }
 }

@@ -89,7 +89,7 @@ TEST_F(EtcdOutageTest, after_a_hanging_member_the_next_step_works) {
   // And what it does late changes nothing.
   const FleetNode before = seen(7, 7).nodes.at(0);
   shared_cluster().thaw(member);
-  usleep(300'000);
+  usleep(300'000);  // that nothing happens can't be waited for
   EXPECT_EQ(seen(7, 7).nodes.at(0).value, before.value);
 }
 

@@ -86,7 +86,7 @@ TEST_F(EtcdStoreTest, a_node_is_taken_and_extended) {
   expect_same(view.nodes[0], taken);
   EXPECT_EQ(view.revision, result.revision);
 
-  usleep(2000);
+  while (now_us() <= taken.extended_us) usleep(100);
   result = write(*store_, extending(root, result.nodes));
   ASSERT_EQ(result.outcome, StoreOutcome::done) << result.message;
   const FleetNode extended = result.nodes.at(0);

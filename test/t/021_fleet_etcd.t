@@ -22,7 +22,7 @@ run_chaos(
         [ 'etcd: a member is killed' => sub { kill_member(int(rand(3))) } ],
         [ 'etcd: the leader is killed' => sub { kill_member($etcd->leader) } ],
         [ 'etcd: the leader is stopped' => sub { stop_member($etcd->leader) } ],
-        [ 'etcd: a majority is killed' => sub { kill_member($_) for 0, 1; Time::HiRes::usleep(2_500_000) } ],
+        [ 'etcd: a majority is killed' => sub { kill_member($_) for 0, 1; Time::HiRes::usleep(2_500_000) } ],    # longer than a window
         [ 'etcd: a member is stopped' => sub { stop_member(int(rand(3))) } ],
     ],
     heal => sub {

@@ -113,7 +113,7 @@ sub write_rows {
         if ($ids && @$ids == $rows) {
             push @{ $calls{$member} }, [ $start, $end, @$ids ];
             append_to_file("$files/reached$member", '') if @{ $calls{$member} } % 50 == 1;
-            Time::HiRes::usleep(1000);
+            Time::HiRes::usleep(1000);    # leaves the machine to others
         }
         else {
             close_session($session);

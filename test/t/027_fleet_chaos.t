@@ -21,12 +21,12 @@ run_chaos(
         } ],
         [ 'the coordinator is gone for longer than a window' => sub {
             $coordinator->stop;
-            Time::HiRes::usleep(2_500_000);
+            Time::HiRes::usleep(2_500_000);    # the time itself is the fault
         } ],
         [ 'the coordinator freezes' => sub {
             my @family = family($coordinator);
             kill 'STOP', @family;
-            Time::HiRes::usleep(1_500_000);
+            Time::HiRes::usleep(1_500_000);    # so here
             kill 'CONT', @family;
         } ],
     ],

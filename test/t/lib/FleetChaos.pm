@@ -59,7 +59,7 @@ sub run_chaos {
         $fleet->{seen}{$what}++;
         $action->($fleet);
         $fleet->heal_registry if grep { $_ == $event } @{ $options{faults} };
-        Time::HiRes::usleep(int(rand(1_000_000)));
+        Time::HiRes::usleep(int(rand(1_000_000)));    # at no time that anything depends on
     }
     $fleet->judge;
     return;
