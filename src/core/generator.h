@@ -12,6 +12,8 @@
 // The floor is not part of the grant: before it publishes, the worker raises the
 // word to the block's last ID below the floor (Block::last_below, raise_word), so
 // that "greater than `last`" implies "at or above the floor".
+//
+// A word may be one of several that scopes come and go on: core/scope_word.h.
 
 #ifndef IDGEN_CORE_GENERATOR_H
 #define IDGEN_CORE_GENERATOR_H
@@ -38,6 +40,8 @@ struct Block {
         base(std::uint64_t{grant.node} << layout.sequence_width) {}
 
   constexpr std::uint64_t max_offset() const noexcept { return (std::uint64_t{1} << width) - 1; }
+  // How many IDs there are in a tick.
+  constexpr std::uint64_t capacity() const noexcept { return std::uint64_t{1} << width; }
   constexpr std::uint64_t id_at(std::uint64_t index) const noexcept {
     return (index >> width) << time_shift | (base + (index & max_offset()));
   }
@@ -48,6 +52,11 @@ struct Block {
     if (low < base) return tick << width;
     const std::uint64_t offset = low - base;
     return offset < max_offset() ? (tick << width) + offset + 1 : (tick + 1) << width;
+  }
+  // How many IDs, from an index on, are consecutive integers: those of its tick. Node
+  // bits follow, or, where the block has all nodes, the next tick.
+  constexpr std::uint64_t consecutive_from(std::uint64_t index) const noexcept {
+    return width == time_shift ? UINT64_MAX - index : capacity() - (index & max_offset());
   }
   // The block's own last ID below a tick (above 0): what a word is raised to so
   // that nothing below the tick is issued. Not the last ID of any node: that
@@ -64,6 +73,14 @@ enum class Verdict : std::uint8_t {
   lead,      // issuing has run as far ahead of the clock as it may: wait
   ceiling,   // the clock has reached the durable ceiling: wait for the worker
   end,       // the time field has no tick left
+  moved,     // the word isn't the scope's any more: look the scope up again
+};
+
+// What is asked for.
+struct Want {
+  std::uint64_t n = 1;     // how many IDs, at least 1; the run may come out shorter
+  bool whole = false;      // all `n` in one tick, or none; at most Block::capacity()
+  bool as_single = false;  // may run as far ahead of the clock as a single caller
 };
 
 // A run of IDs of one block. Its IDs are block.id_at(first_index + 0, 1, ...).
@@ -77,13 +94,13 @@ struct Decision {
   std::uint64_t wait_ticks = 0;  // `lead`: until `first` may be issued
 };
 
-// What `n` IDs asked for at `now` would be, given the last ID and the grant.
+// What the IDs asked for at `now` would be, given the last ID and the grant. The
+// run is never empty.
 //
-// n         at least 1; the run may come out shorter, never empty
 // max_lead  how many ticks issuing may run ahead of `now`; a long request stops
 //           at half of it (IssueLayout::lead_of)
 constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const Grant &grant,
-                          std::uint64_t now, std::uint64_t n, std::uint64_t max_lead) noexcept {
+                          std::uint64_t now, const Want &want, std::uint64_t max_lead) noexcept {
   Decision decision;
   decision.grant_state = grant.state;
   if (grant.state != GrantState::active) return decision;
@@ -100,9 +117,13 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
   const Block block(layout, grant);
   std::uint64_t first = block.index_after(last);
   if (first >> block.width < now) first = now << block.width;
+  if (want.whole && want.n > block.capacity() - (first & block.max_offset())) {
+    first = ((first >> block.width) + 1) << block.width;
+  }
 
   // limit = min(now + max_lead, ceiling - 1)
-  const std::uint64_t lead_limit = now + layout.lead_of(n, max_lead);
+  const std::uint64_t lead_limit =
+      now + (want.as_single ? max_lead : layout.lead_of(want.n, max_lead));
   const std::uint64_t first_tick = first >> block.width;
   if (first_tick >= grant.ceiling) {
     decision.verdict = beyond;
@@ -120,7 +141,7 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
   const std::uint64_t room = (limit << block.width | block.max_offset()) - first + 1;
   decision.verdict = Verdict::issued;
   decision.first_index = first;
-  decision.count = n < room ? n : room;
+  decision.count = want.n < room ? want.n : room;
   decision.first = block.id_at(first);
   decision.last = block.id_at(first + decision.count - 1);
   return decision;
@@ -147,26 +168,34 @@ struct NoPause {
   constexpr void operator()(PausePoint /*point*/) const noexcept {}
 };
 
+// The word is nobody else's, ever.
+struct AlwaysOurs {
+  constexpr bool operator()() const noexcept { return true; }
+};
+
 // One attempt: issues at once or says why not; never waits. `monotonic_ns` is
-// called once per try.
+// called once per try. `is_ours` tells, after the word was loaded, whether the word
+// was still the scope's at that moment (core/scope_word.h).
 //
 // The order of the loads is part of the proof (hole): the word first, then the
 // grant, then the clock, and all three again after a lost CAS. A grant read
 // before the word could be an old one whose node has been given up, while the
 // word has moved on: the CAS would succeed and issue from a window that is no
 // longer ours. test/model shows each other order repeating an ID.
-template <typename Monotonic, typename Pause = NoPause>
-Issued try_issue(const IssueWords &words, const IssueLayout &layout, std::uint64_t n,
-                 std::uint64_t max_lead, Monotonic &&monotonic_ns, Pause &&pause = {}) noexcept {
+template <typename Monotonic, typename Ours = AlwaysOurs, typename Pause = NoPause>
+Issued try_issue(const IssueWords &words, const IssueLayout &layout, const Want &want,
+                 std::uint64_t max_lead, Monotonic &&monotonic_ns, Ours &&is_ours = {},
+                 Pause &&pause = {}) noexcept {
   for (;;) {
     std::uint64_t last = words.last.load(std::memory_order_acquire);
+    if (!is_ours()) return {{.verdict = Verdict::moved}, Block(layout, Grant{})};
     pause(PausePoint::word_loaded);
     const Grant grant = unpack(layout, words.grant.load(std::memory_order_acquire));
     pause(PausePoint::grant_loaded);
     const std::int64_t offset = words.clock_offset.load(std::memory_order_acquire);
     pause(PausePoint::offset_loaded);
     const std::uint64_t now = layout.tick_of(monotonic_ns() + offset);
-    const Decision decision = decide(layout, last, grant, now, n, max_lead);
+    const Decision decision = decide(layout, last, grant, now, want, max_lead);
     pause(PausePoint::decided);
     if (decision.verdict != Verdict::issued ||
         words.last.compare_exchange_strong(last, decision.last, std::memory_order_acq_rel,

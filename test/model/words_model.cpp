@@ -7,10 +7,9 @@
 
 #include "words_model.h"
 
-#include <chrono>
-#include <cstdio>
-#include <cstring>
-#include <iterator>
+#include <span>
+
+#include "explore.h"
 
 namespace idgen::model {
 namespace {
@@ -175,185 +174,30 @@ std::vector<Setup> setups() {
   };
 }
 
-// All states found, in the order in which they were, with the one that led to
-// each. Found again by an open-addressing table of their numbers.
-class Visited {
- public:
-  Visited() : table_(1u << 16, kEmpty) {}
-
-  void add(const State &state, std::uint32_t parent) {
-    if ((states_.size() + 1) * 2 > table_.size()) grow();
-    std::uint32_t &slot = table_[find(state)];
-    if (slot != kEmpty) return;
-    slot = static_cast<std::uint32_t>(states_.size());
-    states_.push_back(state);
-    parents_.push_back(parent);
+// For explore.h.
+struct Words {
+  using State = model::State;
+  using Setup = model::Setup;
+  using Mutant = model::Mutant;
+  using Next = model::Next;
+  using Row = MutantRow;
+  static constexpr std::string_view kName = "words_model";
+  static std::span<const MutantRow> mutants() { return kMutants; }
+  static std::vector<Setup> setups() { return model::setups(); }
+  static State initial_state(const Setup &setup) { return model::initial_state(setup); }
+  static void successors(const State &state, const Setup &setup, Mutant mutant,
+                         std::vector<Next> &out) {
+    model::successors(state, setup, mutant, out);
   }
-  std::size_t size() const { return states_.size(); }
-  const State &operator[](std::size_t i) const { return states_[i]; }
-
-  // The states on the way to one, without the initial one.
-  std::vector<State> path_to(std::uint32_t i) const {
-    std::vector<State> path;
-    for (; i != 0; i = parents_[i]) path.push_back(states_[i]);
-    return {path.rbegin(), path.rend()};
+  static State canonical(const State &state, const Setup &setup) {
+    return model::canonical(state, setup);
   }
-
- private:
-  static constexpr std::uint32_t kEmpty = ~0u;
-  static std::uint64_t hash(const State &state) {
-    std::uint64_t words[sizeof(State) / 8];
-    static_assert(sizeof(words) == sizeof(State));
-    std::memcpy(words, &state, sizeof(State));
-    std::uint64_t h = 0;
-    for (const std::uint64_t word : words) {
-      h = (h ^ word) * 0x9E3779B97F4A7C15u;
-      h ^= h >> 29;
-    }
-    return h;
-  }
-  std::size_t find(const State &state) const {
-    const std::size_t mask = table_.size() - 1;
-    for (std::size_t i = hash(state) & mask;; i = (i + 1) & mask) {
-      const std::uint32_t slot = table_[i];
-      if (slot == kEmpty || std::memcmp(&states_[slot], &state, sizeof(State)) == 0) return i;
-    }
-  }
-  void grow() {
-    table_.assign(table_.size() * 2, kEmpty);
-    for (std::uint32_t i = 0; i < states_.size(); ++i) table_[find(states_[i])] = i;
-  }
-
-  std::vector<State> states_;
-  std::vector<std::uint32_t> parents_;
-  std::vector<std::uint32_t> table_;
 };
-
-struct Outcome {
-  Broken broken = Broken::nothing;
-  std::size_t states = 0;
-  std::vector<Label> trace;
-};
-
-// The steps along a path of canonical states, told with each backend keeping
-// its number.
-std::vector<Label> replay(std::vector<State> path, const Setup &setup, Mutant mutant) {
-  std::vector<Label> labels;
-  std::vector<Next> nexts;
-  State state = initial_state(setup);
-  for (const State &goal : path) {
-    successors(state, setup, mutant, nexts);
-    for (const Next &next : nexts) {
-      const State reached = canonical(next.state, setup);
-      if (std::memcmp(&goal, &reached, sizeof(State)) == 0) {
-        labels.push_back(next.label);
-        state = next.state;
-        break;
-      }
-    }
-  }
-  return labels;
-}
-
-// Breadth first, so that a counterexample is a shortest one. `wanted`: stop at
-// this kind only and go on past others; nothing: stop at any.
-Outcome explore(const Setup &setup, Mutant mutant, Broken wanted) {
-  Visited visited;
-  std::vector<Next> nexts;
-  visited.add(initial_state(setup), 0);
-  for (std::uint32_t i = 0; i < visited.size(); ++i) {
-    const State state = visited[i];
-    successors(state, setup, mutant, nexts);
-    for (const Next &next : nexts) {
-      if (next.broken != Broken::nothing && (wanted == Broken::nothing || next.broken == wanted)) {
-        std::vector<State> path = visited.path_to(i);
-        path.push_back(canonical(next.state, setup));
-        return {next.broken, visited.size(), replay(std::move(path), setup, mutant)};
-      }
-      visited.add(canonical(next.state, setup), i);
-    }
-  }
-  return {Broken::nothing, visited.size(), {}};
-}
-
-class Timer {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-void print_trace(const Outcome &outcome) {
-  for (const Label &label : outcome.trace) std::printf("      %s\n", describe(label).c_str());
-}
-
-bool protocol_holds() {
-  bool holds = true;
-  for (const Setup &setup : setups()) {
-    const Timer timer;
-    const Outcome outcome = explore(setup, Mutant::none, Broken::nothing);
-    std::printf("the protocol, %s: %s, %zu states, %.1f s\n", setup.name.data(),
-                name_of(outcome.broken).data(), outcome.states, timer.seconds());
-    print_trace(outcome);
-    std::fflush(stdout);
-    holds = holds && outcome.broken == Broken::nothing;
-  }
-  return holds;
-}
-
-bool mutant_is_caught(const MutantRow &row, bool with_trace) {
-  const Timer timer;
-  std::size_t states = 0;
-  for (const Setup &setup : setups()) {
-    if (setup.name != row.setup) continue;
-    const Outcome outcome = explore(setup, row.mutant, row.expected);
-    states += outcome.states;
-    if (outcome.broken == Broken::nothing) continue;
-    std::printf("mutant %s, %s: %s after %zu steps, %zu states, %.1f s\n", row.name.data(),
-                setup.name.data(), name_of(outcome.broken).data(), outcome.trace.size(), states,
-                timer.seconds());
-    if (with_trace) print_trace(outcome);
-    std::fflush(stdout);
-    return true;
-  }
-  std::printf("mutant %s: NOT CAUGHT, %zu states, %.1f s\n", row.name.data(), states,
-              timer.seconds());
-  return false;
-}
-
-int run(int argc, char **argv) {
-  const std::string_view argument = argc == 2 ? argv[1] : "";
-  constexpr std::string_view kMutantOption = "--mutant=";
-  if (argc == 1) return protocol_holds() ? 0 : 1;
-  if (argument == "--list") {
-    for (const MutantRow &row : kMutants) std::printf("%s\n", row.name.data());
-    return 0;
-  }
-  if (argument == "--self-test") {
-    bool passed = protocol_holds();
-    for (const MutantRow &row : kMutants) passed = mutant_is_caught(row, false) && passed;
-    std::printf("%s\n", passed ? "passed" : "FAILED");
-    return passed ? 0 : 1;
-  }
-  if (argument.starts_with(kMutantOption)) {
-    for (const MutantRow &row : kMutants) {
-      // A counterexample was asked for: finding it is a failure of the mutant.
-      if (row.name == argument.substr(kMutantOption.size())) {
-        return mutant_is_caught(row, true) ? 1 : 0;
-      }
-    }
-  }
-  std::fprintf(stderr, "usage: words_model [--list | --self-test | --mutant=NAME]\n");
-  return 2;
-}
 
 }  // namespace
 
 }  // namespace idgen::model
 
 int main(int argc, char **argv) {
-  return idgen::model::run(argc, argv);
+  return idgen::model::run<idgen::model::Words>(argc, argv);
 }

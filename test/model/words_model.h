@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "core/generator.h"
+#include "explore.h"
 
 namespace idgen::model {
 
@@ -50,16 +51,6 @@ enum class Mutant : std::uint8_t {
   publish_before_durable,
   ceiling_above_durable,
   floor_without_old_ceiling,
-};
-
-// What a step may break.
-enum class Broken : std::uint8_t {
-  nothing,
-  repeat,  // an ID issued twice
-  u1,      // the word went down outside a rotation
-  u2,      // a tick below the floor or at the durable ceiling of its grant
-  order,   // not greater than an ID returned before the call began
-  lead,    // further ahead of the clock than callers may run
 };
 
 struct Backend {
@@ -175,7 +166,6 @@ struct Label {
   std::uint8_t b = 0;
 };
 std::string describe(const Label &label);
-std::string_view name_of(Broken broken);
 
 // A grant as State keeps it: squeezed into 16 bits.
 Grant grant_of(std::uint16_t squeezed);

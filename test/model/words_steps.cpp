@@ -97,7 +97,7 @@ Broken issue(State &state, Backend &backend, const Grant &grant, const Decision 
 Broken finish(State &state, Backend &backend, const Setup &setup, Mutant mutant, Label &label) {
   const Grant grant = grant_seen(backend, mutant);
   const Decision decision =
-      decide(kTiny, backend.last, grant, backend.now, backend.n, setup.max_lead);
+      decide(kTiny, backend.last, grant, backend.now, {.n = backend.n}, setup.max_lead);
   const bool swapped = mutant == Mutant::store_instead_of_cas || state.last == backend.last;
   label.a = static_cast<std::uint8_t>(decision.first);
   label.b = static_cast<std::uint8_t>(decision.last);
@@ -148,7 +148,7 @@ Broken perform(State &state, Backend &backend, Op op, const Setup &setup, Mutant
           static_cast<std::uint8_t>(kTiny.tick_of(state.monotonic + backend.offset));
       if (mutant != Mutant::offset_kept_after_lost_cas) backend.offset = 0;
       const Decision decision = decide(kTiny, backend.last, grant_seen(backend, mutant),
-                                       backend.now, backend.n, setup.max_lead);
+                                       backend.now, {.n = backend.n}, setup.max_lead);
       if (decision.verdict != Verdict::issued) {
         backend = Backend{};
         ++state.calls_left;

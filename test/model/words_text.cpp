@@ -86,22 +86,4 @@ std::string describe(const Label &label) {
   }
 }
 
-std::string_view name_of(Broken broken) {
-  switch (broken) {
-    case Broken::nothing:
-      return "holds";
-    case Broken::repeat:
-      return "AN ID IS REPEATED";
-    case Broken::u1:
-      return "U1 IS BROKEN";
-    case Broken::u2:
-      return "U2 IS BROKEN";
-    case Broken::order:
-      return "ORDER IS BROKEN";
-    case Broken::lead:
-      return "THE LEAD IS TOO LONG";
-  }
-  return "";
-}
-
 }  // namespace idgen::model

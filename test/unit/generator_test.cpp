@@ -128,7 +128,7 @@ Case any_case() {
 
 RC_GTEST_PROP(Generator, crosses_neither_last_nor_clock_nor_ceiling_nor_lead, ()) {
   const Case c = any_case();
-  const Decision d = decide(c.layout, c.last, c.grant, c.now, c.n, c.lead);
+  const Decision d = decide(c.layout, c.last, c.grant, c.now, {.n = c.n}, c.lead);
   RC_PRE(d.verdict == Verdict::issued);
   const Block block(c.layout, c.grant);
   const std::uint64_t lead = c.n > 64 ? c.lead / 2 : c.lead;
@@ -156,7 +156,7 @@ RC_GTEST_PROP(Generator, crosses_neither_last_nor_clock_nor_ceiling_nor_lead, ()
 
 RC_GTEST_PROP(Generator, refuses_only_what_it_must, ()) {
   const Case c = any_case();
-  const Decision d = decide(c.layout, c.last, c.grant, c.now, c.n, c.lead);
+  const Decision d = decide(c.layout, c.last, c.grant, c.now, {.n = c.n}, c.lead);
   RC_PRE(d.verdict != Verdict::issued);
   const Block block(c.layout, c.grant);
   const std::uint64_t first = std::max(block.index_after(c.last), c.now << block.width);
@@ -166,26 +166,28 @@ RC_GTEST_PROP(Generator, refuses_only_what_it_must, ()) {
   RC_ASSERT(d.verdict == (tick >= c.grant.ceiling ? Verdict::ceiling : Verdict::lead));
   RC_ASSERT(tick >= c.grant.ceiling || tick > c.now + lead);
   // After waiting for as long as it says the lead is no reason any more.
-  const Decision later = decide(c.layout, c.last, c.grant, c.now + d.wait_ticks, c.n, c.lead);
+  const Decision later =
+      decide(c.layout, c.last, c.grant, c.now + d.wait_ticks, {.n = c.n}, c.lead);
   RC_ASSERT(later.verdict != Verdict::lead);
   if (d.verdict == Verdict::lead) {
     RC_ASSERT(d.wait_ticks > 0u);
     RC_ASSERT(later.verdict == Verdict::issued);
-    RC_ASSERT(decide(c.layout, c.last, c.grant, c.now + d.wait_ticks - 1, c.n, c.lead).verdict ==
-              Verdict::lead);
+    RC_ASSERT(
+        decide(c.layout, c.last, c.grant, c.now + d.wait_ticks - 1, {.n = c.n}, c.lead).verdict ==
+        Verdict::lead);
   }
 }
 
 RC_GTEST_PROP(Generator, a_batch_equals_its_singles, ()) {
   Case c = any_case();
   c.n = *rc::gen::inRange<std::uint64_t>(2, 300);
-  const Decision batch = decide(c.layout, c.last, c.grant, c.now, c.n, c.lead);
+  const Decision batch = decide(c.layout, c.last, c.grant, c.now, {.n = c.n}, c.lead);
   RC_PRE(batch.verdict == Verdict::issued);
   const Block block(c.layout, c.grant);
   const std::uint64_t lead = c.n > 64 ? c.lead / 2 : c.lead;  // long ones stop at half of it
   std::uint64_t last = c.last;
   for (std::uint64_t i = 0; i < batch.count; ++i) {
-    const Decision single = decide(c.layout, last, c.grant, c.now, 1, lead);
+    const Decision single = decide(c.layout, last, c.grant, c.now, {.n = 1}, lead);
     RC_ASSERT(single.verdict == Verdict::issued);
     RC_ASSERT(single.count == 1u);
     RC_ASSERT(single.first == single.last);
@@ -193,7 +195,7 @@ RC_GTEST_PROP(Generator, a_batch_equals_its_singles, ()) {
     last = single.last;
   }
   RC_ASSERT(last == batch.last);
-  const Decision next = decide(c.layout, last, c.grant, c.now, 1, lead);
+  const Decision next = decide(c.layout, last, c.grant, c.now, {.n = 1}, lead);
   RC_ASSERT((next.verdict == Verdict::issued) || batch.count < c.n ||
             c.layout.tick_in(block.id_at(batch.first_index + batch.count)) >= c.grant.ceiling ||
             c.layout.tick_in(block.id_at(batch.first_index + batch.count)) > c.now + lead);
@@ -222,7 +224,7 @@ TEST(Generator, no_smaller_legal_id_exists) {
             for (std::uint64_t lead = 0; lead < 4; ++lead) {
               for (const std::uint64_t n : {1u, 2u, 3u, 100u}) {
                 ++compared;
-                const Decision d = decide(tiny, last, grant, now, n, lead);
+                const Decision d = decide(tiny, last, grant, now, {.n = n}, lead);
                 const std::uint64_t limit = now + (n > 1 ? lead / 2 : lead);
                 std::vector<std::uint64_t> expected;
                 std::uint64_t at = last;
@@ -258,7 +260,8 @@ TEST(Generator, a_block_of_lanes_is_dense_and_strictly_ascending) {
     const Grant grant = active(node, kFarCeiling, lanes);
     const Block block(kDefault, grant);
     const std::uint64_t per_tick = std::uint64_t{4096} << lanes;
-    const Decision d = decide(kDefault, last_below(kDefault, 1000), grant, 1000, 3 * per_tick, 100);
+    const Decision d =
+        decide(kDefault, last_below(kDefault, 1000), grant, 1000, {.n = 3 * per_tick}, 100);
     ASSERT_EQ(d.count, 3 * per_tick);
     std::uint64_t expected = id_of(kDefault, 1000, node, 0);
     for (std::uint64_t i = 0; i < d.count; ++i) {
@@ -272,7 +275,7 @@ TEST(Generator, a_block_of_lanes_is_dense_and_strictly_ascending) {
 TEST(Generator, words_left_by_other_nodes_are_passed) {
   const Grant grant = active(397, kFarCeiling);
   const auto first_after = [&grant](std::uint64_t last) {
-    return decide(kDefault, last, grant, 1000, 1, 100).first;
+    return decide(kDefault, last, grant, 1000, {.n = 1}, 100).first;
   };
   // Lower node, same tick: our first ID of that tick is greater already.
   EXPECT_EQ(first_after(id_of(kDefault, 1005, 396, 4095)), id_of(kDefault, 1005, 397, 0));
@@ -292,7 +295,7 @@ TEST(Generator, every_state_but_active_refuses_and_says_why) {
   for (const GrantState state :
        {GrantState::acquiring, GrantState::fenced, GrantState::breaker, GrantState::drained,
         GrantState::mismatch, GrantState::exhausted, static_cast<GrantState>(7)}) {
-    const Decision d = decide(kDefault, 0, {state, 0, 397, kFarCeiling}, 1000, 1, 100);
+    const Decision d = decide(kDefault, 0, {state, 0, 397, kFarCeiling}, 1000, {.n = 1}, 100);
     EXPECT_EQ(d.verdict, Verdict::not_held);
     EXPECT_EQ(d.grant_state, state);
     EXPECT_EQ(d.count, 0u);
@@ -301,36 +304,38 @@ TEST(Generator, every_state_but_active_refuses_and_says_why) {
 
 TEST(Generator, tells_lead_ceiling_and_end_apart) {
   const std::uint64_t full = id_of(kDefault, 1010, 397, 4095);
-  Decision d = decide(kDefault, full, active(397, 2000), 1000, 1, 10);
+  Decision d = decide(kDefault, full, active(397, 2000), 1000, {.n = 1}, 10);
   EXPECT_EQ(d.verdict, Verdict::lead);
   EXPECT_EQ(d.wait_ticks, 1u);
-  d = decide(kDefault, full, active(397, 2000), 1000, 65, 10);
+  d = decide(kDefault, full, active(397, 2000), 1000, {.n = 65}, 10);
   EXPECT_EQ(d.verdict, Verdict::lead);
   EXPECT_EQ(d.wait_ticks, 6u);
-  d = decide(kDefault, full, active(397, 1011), 1000, 1, 10);
+  d = decide(kDefault, full, active(397, 1011), 1000, {.n = 1}, 10);
   EXPECT_EQ(d.verdict, Verdict::ceiling);
-  d = decide(kDefault, 0, active(397, 1000), 1000, 1, 10);
+  d = decide(kDefault, 0, active(397, 1000), 1000, {.n = 1}, 10);
   EXPECT_EQ(d.verdict, Verdict::ceiling);
-  EXPECT_EQ(decide(kDefault, 0, active(397, 0), 0, 1, 10).verdict, Verdict::ceiling);
+  EXPECT_EQ(decide(kDefault, 0, active(397, 0), 0, {.n = 1}, 10).verdict, Verdict::ceiling);
   const std::uint64_t end = kDefault.max_ceiling();
-  EXPECT_EQ(decide(kDefault, 0, active(397, end), end, 1, 10).verdict, Verdict::end);
-  EXPECT_EQ(decide(kDefault, 0, active(397, end), end + 5, 1, 10).verdict, Verdict::end);
-  EXPECT_EQ(decide(kDefault, 0, active(397, end - 1), end, 1, 10).verdict, Verdict::ceiling);
+  EXPECT_EQ(decide(kDefault, 0, active(397, end), end, {.n = 1}, 10).verdict, Verdict::end);
+  EXPECT_EQ(decide(kDefault, 0, active(397, end), end + 5, {.n = 1}, 10).verdict, Verdict::end);
+  EXPECT_EQ(decide(kDefault, 0, active(397, end - 1), end, {.n = 1}, 10).verdict, Verdict::ceiling);
   // The last ID ever, and nothing behind it.
-  d = decide(kDefault, last_below(kDefault, end - 1), active(1023, end), end - 1, 1ull << 40, 10);
+  d = decide(kDefault, last_below(kDefault, end - 1), active(1023, end), end - 1, {.n = 1ull << 40},
+             10);
   EXPECT_EQ(d.count, 4096u);
   EXPECT_EQ(d.last, id_of(kDefault, end - 1, 1023, 4095));
-  EXPECT_EQ(decide(kDefault, d.last, active(1023, end), end - 1, 1, 10).verdict, Verdict::end);
+  EXPECT_EQ(decide(kDefault, d.last, active(1023, end), end - 1, {.n = 1}, 10).verdict,
+            Verdict::end);
 }
 
 TEST(Generator, a_single_finds_room_where_a_batch_has_stopped) {
   const Grant grant = active(397, kFarCeiling);
-  const Decision batch = decide(kDefault, 0, grant, 1000, 1ull << 40, 10);
+  const Decision batch = decide(kDefault, 0, grant, 1000, {.n = 1ull << 40}, 10);
   EXPECT_EQ(batch.count, 6u * 4096);
   EXPECT_EQ(kDefault.tick_in(batch.last), 1005u);
-  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, 65, 10).verdict, Verdict::lead);
-  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, 64, 10).count, 64u);
-  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, 1, 10).count, 1u);
+  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, {.n = 65}, 10).verdict, Verdict::lead);
+  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, {.n = 64}, 10).count, 64u);
+  EXPECT_EQ(decide(kDefault, batch.last, grant, 1000, {.n = 1}, 10).count, 1u);
 }
 
 TEST(Generator, a_short_run_is_a_small_part_of_a_tick) {
@@ -345,7 +350,7 @@ TEST(Generator, huge_requests_do_not_overflow) {
   for (const std::uint64_t n :
        {std::uint64_t{1} << 40, std::uint64_t{1} << 63, ~std::uint64_t{0}}) {
     const Grant grant = active(0, kDefault.max_ceiling(), 7);
-    const Decision d = decide(kDefault, 0, grant, 1000, n, std::uint64_t{1} << 41);
+    const Decision d = decide(kDefault, 0, grant, 1000, {.n = n}, std::uint64_t{1} << 41);
     ASSERT_EQ(d.verdict, Verdict::issued);
     EXPECT_EQ(kDefault.tick_in(d.first), 1000u);
     EXPECT_EQ(d.count, std::min(n, ((std::uint64_t{1} << 40) + 1) << 19));
@@ -360,7 +365,8 @@ TEST(Generator, a_clock_far_behind_the_end_never_wraps) {
   const std::uint64_t last = id_of(narrow, narrow.max_ceiling() - 1, 127, 0x7fffffff);
   for (unsigned bit = 25; bit < 44; ++bit) {
     for (const std::uint64_t more : {0u, 1u, 1000u}) {
-      const Decision d = decide(narrow, last, grant, (std::uint64_t{1} << bit) + more, 1, 10);
+      const Decision d =
+          decide(narrow, last, grant, (std::uint64_t{1} << bit) + more, {.n = 1}, 10);
       EXPECT_EQ(d.verdict, Verdict::end) << "now 2^" << bit << " + " << more;
     }
   }
@@ -391,10 +397,10 @@ TEST(TryIssue, takes_ids_and_moves_the_word_to_the_last) {
   words.grant = pack(kDefault, active(5, 2000));
   words.offset = 1'000'000'000;
   const auto clock = [] { return std::int64_t{0}; };
-  const Issued one = try_issue(words.view(), kDefault, 1, 10, clock);
+  const Issued one = try_issue(words.view(), kDefault, {.n = 1}, 10, clock);
   EXPECT_EQ(one.decision.first, id_of(kDefault, 1000, 5, 0));
   EXPECT_EQ(words.last.load(), one.decision.last);
-  const Issued run = try_issue(words.view(), kDefault, 10, 10, clock);
+  const Issued run = try_issue(words.view(), kDefault, {.n = 10}, 10, clock);
   EXPECT_EQ(run.decision.first, id_of(kDefault, 1000, 5, 1));
   EXPECT_EQ(words.last.load(), id_of(kDefault, 1000, 5, 10));
   EXPECT_EQ(run.block.id_at(run.decision.first_index + 9), run.decision.last);
@@ -403,9 +409,9 @@ TEST(TryIssue, takes_ids_and_moves_the_word_to_the_last) {
 TEST(TryIssue, a_refusal_leaves_the_word_alone) {
   Words words;
   words.last = 77;
-  EXPECT_EQ(
-      try_issue(words.view(), kDefault, 1, 10, [] { return std::int64_t{0}; }).decision.verdict,
-      Verdict::not_held);
+  EXPECT_EQ(try_issue(words.view(), kDefault, {.n = 1}, 10, [] { return std::int64_t{0}; })
+                .decision.verdict,
+            Verdict::not_held);
   EXPECT_EQ(words.last.load(), 77u);
 }
 
@@ -416,7 +422,7 @@ TEST(TryIssue, after_a_lost_swap_all_three_words_are_read_again) {
   words.grant = pack(kDefault, active(5, 2000));
   words.offset = 1'000'000'000;
   int calls = 0;
-  const Issued issued = try_issue(words.view(), kDefault, 1, 10, [&]() -> std::int64_t {
+  const Issued issued = try_issue(words.view(), kDefault, {.n = 1}, 10, [&]() -> std::int64_t {
     if (++calls == 1) {
       words.grant = pack(kDefault, active(9, 5000));
       words.last = last_below(kDefault, 3000);
@@ -432,7 +438,7 @@ TEST(TryIssue, a_grant_withdrawn_meanwhile_is_seen_after_a_lost_swap) {
   Words words;
   words.grant = pack(kDefault, active(5, 2000));
   words.offset = 1'000'000'000;
-  const Issued issued = try_issue(words.view(), kDefault, 1, 10, [&]() -> std::int64_t {
+  const Issued issued = try_issue(words.view(), kDefault, {.n = 1}, 10, [&]() -> std::int64_t {
     words.grant = pack(kDefault, {GrantState::drained, 0, 0, 0});
     words.last = last_below(kDefault, 1500);
     return 0;
@@ -440,6 +446,60 @@ TEST(TryIssue, a_grant_withdrawn_meanwhile_is_seen_after_a_lost_swap) {
   EXPECT_EQ(issued.decision.verdict, Verdict::not_held);
   EXPECT_EQ(issued.decision.grant_state, GrantState::drained);
   EXPECT_EQ(words.last.load(), last_below(kDefault, 1500));
+}
+
+// ---------------------------------------------------------------------------
+// Whole runs
+
+RC_GTEST_PROP(Decide, a_whole_run_lies_in_one_tick_and_skips_no_more_than_it_must, ()) {
+  const Case c = any_case();
+  const Block block(c.layout, c.grant);
+  const std::uint64_t n = 1 + (c.n - 1) % block.capacity();
+  const Decision d = decide(c.layout, c.last, c.grant, c.now, {.n = n, .whole = true}, c.lead);
+  std::uint64_t first = std::max(block.index_after(c.last), c.now << block.width);
+  if (block.consecutive_from(first) < n) first = ((first >> block.width) + 1) << block.width;
+  const std::uint64_t tick = first >> block.width;
+  const bool room = tick < c.grant.ceiling && tick <= c.now + c.layout.lead_of(n, c.lead);
+  RC_ASSERT((d.verdict == Verdict::issued) == room);
+  if (!room) return;
+  RC_ASSERT(d.first == block.id_at(first));
+  RC_ASSERT(d.count == n);
+  RC_ASSERT(d.last - d.first == n - 1);
+  RC_ASSERT(c.layout.tick_in(d.last) == tick);
+}
+
+TEST(Decide, a_whole_run_that_does_not_fit_begins_with_the_next_tick) {
+  const Grant grant = active(397, kFarCeiling);
+  const std::uint64_t last = id_of(kDefault, 1000, 397, 4000);
+  const Decision fits = decide(kDefault, last, grant, 1000, {.n = 95, .whole = true}, 10);
+  EXPECT_EQ(fits.first, last + 1);
+  EXPECT_EQ(fits.count, 95u);
+  const Decision next = decide(kDefault, last, grant, 1000, {.n = 96, .whole = true}, 10);
+  EXPECT_EQ(next.first, id_of(kDefault, 1001, 397, 0));
+  EXPECT_EQ(next.count, 96u);
+  // At half the lead it waits, unless it may go as far as a single caller.
+  const std::uint64_t at_half = id_of(kDefault, 1005, 397, 4000);
+  EXPECT_EQ(decide(kDefault, at_half, grant, 1000, {.n = 96, .whole = true}, 10).verdict,
+            Verdict::lead);
+  EXPECT_EQ(
+      decide(kDefault, at_half, grant, 1000, {.n = 96, .whole = true, .as_single = true}, 10).count,
+      96u);
+}
+
+TEST(Block, consecutive_integers_end_with_the_tick_or_with_the_node_bits_of_others) {
+  const Block one(kDefault, active(397, kFarCeiling));
+  EXPECT_EQ(one.consecutive_from(std::uint64_t{1000} << 12), 4096u);
+  EXPECT_EQ(one.consecutive_from((std::uint64_t{1000} << 12) + 4095), 1u);
+  const Block lanes(kDefault, {GrantState::active, 3, 392, kFarCeiling});
+  EXPECT_EQ(lanes.consecutive_from(std::uint64_t{1000} << 15), 8u * 4096);
+  EXPECT_EQ(lanes.id_at((std::uint64_t{1000} << 15) + 8 * 4096 - 1) + 1,
+            id_of(kDefault, 1000, 400, 0));
+  // All nodes are ours: the next tick follows.
+  constexpr IssueLayout kAlone{41, 3, 12, 1000000};
+  const Block all(kAlone, {GrantState::active, 3, 0, kFarCeiling});
+  EXPECT_GT(all.consecutive_from(std::uint64_t{1000} << 15), std::uint64_t{1} << 40);
+  EXPECT_EQ(all.id_at((std::uint64_t{1000} << 15) + 8 * 4096),
+            all.id_at((std::uint64_t{1000} << 15) + 8 * 4096 - 1) + 1);
 }
 
 }  // namespace

@@ -2,15 +2,19 @@
 // the hardware's own order of loads and stores.
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "core/generator.h"
+#include "core/scope_word.h"
 
 namespace idgen {
 namespace {
@@ -68,7 +72,7 @@ class World {
     for (std::uint64_t i = seed; !stop_ && runs.size() < 60000; ++i) {
       const std::uint64_t before = returned_.load(std::memory_order_acquire);
       const Issued issued =
-          try_issue(words, kLayout, kSizes[i % std::size(kSizes)], kMaxLead, monotonic_ns);
+          try_issue(words, kLayout, {.n = kSizes[i % std::size(kSizes)]}, kMaxLead, monotonic_ns);
       if (issued.decision.verdict != Verdict::issued) {
         std::this_thread::yield();
         continue;
@@ -165,7 +169,7 @@ TEST(Threads, contended_singles_are_dense) {
       const IssueWords view{words.last, words.grant, words.offset};
       while (mine.size() < kEach) {
         const Issued issued =
-            try_issue(view, kLayout, 1, 1000, [] { return std::int64_t{1'000'000'000}; });
+            try_issue(view, kLayout, {.n = 1}, 1000, [] { return std::int64_t{1'000'000'000}; });
         mine.push_back(issued.decision.first_index);
       }
     });
@@ -195,6 +199,113 @@ TEST(Threads, raise_word_never_lowers_what_another_raised) {
   for (std::thread &thread : threads) thread.join();
   EXPECT_FALSE(lowered);
   EXPECT_EQ(word.load(), 149999u);
+}
+
+// Three scopes on two places: whoever finds his scope without a place lets go of
+// another's. Callers remember where they have found theirs.
+class Scopes {
+ public:
+  static constexpr unsigned kScopes = 3;
+
+  struct Found {
+    ScopeWord *word = nullptr;
+    std::uint64_t owner = 0;
+  };
+
+  std::optional<std::uint64_t> issue(unsigned scope, Found &found) {
+    if (found.word == nullptr) found = find(scope);
+    if (found.word == nullptr) return std::nullopt;
+    const Issued issued = try_issue(IssueWords{found.word->last, grant_, offset_}, kLayout, {},
+                                    kLead, monotonic_ns, StillOwned{*found.word, found.owner});
+    if (issued.decision.verdict == Verdict::moved) found = {};
+    if (issued.decision.verdict != Verdict::issued) return std::nullopt;
+    return issued.decision.first;
+  }
+
+  // As the worker, which acquires.
+  void raise() {
+    grant_.store(pack(kLayout, {GrantState::acquiring, 0, 0, 0}));
+    floor_ = kLayout.tick_of(monotonic_ns() + offset_.load()) + 2 * kLead;
+    node_ = (node_ + 1) % 1024;
+    const Grant grant{GrantState::active, 0, node_, kLayout.max_ceiling()};
+    const std::uint64_t below = Block(kLayout, grant).last_below(floor_);
+    {
+      const std::lock_guard guard(lock_);
+      raise_word(high_water_, below);
+      for (Place &place : places_) raise_word(place.word.last, below);
+    }
+    offset_.store(static_cast<std::int64_t>(floor_) * kMsNs - monotonic_ns());
+    grant_.store(pack(kLayout, grant), std::memory_order_release);
+  }
+
+  std::uint64_t starts() const { return owners_; }
+
+ private:
+  static constexpr std::uint64_t kLead = 50;
+  struct Place {
+    ScopeWord word;
+    unsigned scope = kScopes;
+  };
+
+  Found find(unsigned scope) {
+    const std::lock_guard guard(lock_);
+    for (Place &place : places_) {
+      if (place.scope == scope) return {&place.word, place.word.owner.load()};
+    }
+    Place &place = places_[owners_ % 2];
+    end_scope_word(place.word, high_water_);
+    place.scope = kScopes;
+    const Issued start = start_scope_word(place.word, owners_ + 1, {high_water_, grant_, offset_},
+                                          kLayout, kLead, monotonic_ns);
+    if (start.decision.verdict != Verdict::issued) return {};
+    place.scope = scope;
+    return {&place.word, ++owners_};
+  }
+
+  std::atomic<std::uint64_t> grant_{0};
+  std::atomic<std::int64_t> offset_{1'000'000'000'000};
+  std::atomic<std::uint64_t> high_water_{0};
+  std::mutex lock_;
+  std::array<Place, 2> places_;  // the scopes by lock_
+  std::uint64_t owners_ = 0;     // by lock_
+  std::uint64_t floor_ = 0;
+  std::uint32_t node_ = 0;
+};
+
+TEST(Threads, scopes_that_take_each_others_places_repeat_nothing) {
+  constexpr unsigned kThreads = 4;
+  Scopes scopes;
+  scopes.raise();
+  std::atomic<bool> stop{false};
+  std::array<std::array<std::vector<std::uint64_t>, Scopes::kScopes>, kThreads> ids;
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&scopes, &stop, &mine = ids[i], i] {
+      std::array<Scopes::Found, Scopes::kScopes> found;
+      for (unsigned turn = i; !stop; ++turn) {
+        // Some calls in one scope, so that others find theirs as it was, too.
+        const unsigned scope = turn / 16 % Scopes::kScopes;
+        if (const auto id = scopes.issue(scope, found[scope])) mine[scope].push_back(*id);
+      }
+    });
+  }
+  for (int i = 0; i < 100; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    scopes.raise();
+  }
+  stop = true;
+  for (std::thread &thread : threads) thread.join();
+  for (unsigned scope = 0; scope < Scopes::kScopes; ++scope) {
+    std::vector<std::uint64_t> all;
+    for (unsigned i = 0; i < kThreads; ++i) {
+      ASSERT_TRUE(std::is_sorted(ids[i][scope].begin(), ids[i][scope].end())) << "inversion";
+      all.insert(all.end(), ids[i][scope].begin(), ids[i][scope].end());
+    }
+    std::sort(all.begin(), all.end());
+    EXPECT_EQ(std::adjacent_find(all.begin(), all.end()), all.end()) << "repeat";
+    EXPECT_GT(all.size(), 100u);
+  }
+  EXPECT_GT(scopes.starts(), 100u);
 }
 
 }  // namespace
