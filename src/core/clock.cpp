@@ -45,6 +45,7 @@ void Clock::start(const ClockSample &sample, const ClockEvidence &evidence,
   const bool contradicted = sample.wall - expected > policy.max_skew;
   state_ = contradicted ? ClockState::suspect : ClockState::unset;
   offset_ = (contradicted ? expected : sample.wall) - sample.monotonic;
+  trusted_offset_ = offset_;
   last_ = sample;
   settle(sample);
 }
@@ -62,6 +63,19 @@ void Clock::raise(const ClockSample &sample, std::int64_t floor, std::int64_t ex
   rollback_limit_ += explained;
   offset_ = std::max(offset_, floor - sample.monotonic);
   settle(sample);
+}
+
+std::int64_t Clock::believed_offset(const ClockSample &sample) const noexcept {
+  // A step ahead that sample() has not judged yet is not believed either.
+  const std::int64_t judged = state_ == ClockState::suspect ? trusted_offset_ : offset_of(last_);
+  return std::min(offset_of(sample), judged);
+}
+
+bool Clock::observe(const ClockSample &sample, std::int64_t until, std::int64_t max_skew) noexcept {
+  if (until > sample.monotonic + believed_offset(sample) + max_skew) return false;
+  if (offset_ - offset_of(sample) <= kNoise + sample.error) observed_ = true;
+  raise(sample, until);
+  return true;
 }
 
 // Ahead of the wall clock? Then holds and slews.
@@ -91,6 +105,7 @@ ClockEventKind Clock::judge_lag(const ClockSample &sample, const ClockPolicy &po
   }
   const std::int64_t moved = wall_offset - suspect_offset_;
   if (state_ != ClockState::suspect || moved > kSteady || moved < -kSteady) {
+    if (state_ != ClockState::suspect) trusted_offset_ = offset_;
     state_ = ClockState::suspect;
     suspect_offset_ = wall_offset;
     lasted_ = 0;
@@ -121,6 +136,7 @@ void Clock::sample(const ClockSample &sample, const ClockPolicy &policy,
   const bool woke = slept > kNoise + sample.error + last_.error && jump > kNoise;
   if (woke) {
     offset_ += std::min(slept, jump);
+    trusted_offset_ += std::min(slept, jump);
     suspect_offset_ += slept;  // it hasn't moved, the monotonic clock has stood still
   }
   ClockEventKind kind = ClockEventKind::synchronized;
@@ -134,7 +150,13 @@ void Clock::sample(const ClockSample &sample, const ClockPolicy &policy,
     tell(kind);
   } else if (kind == ClockEventKind::followed && (jump >= kWorthTelling && !woke)) {
     tell(kind);
+  } else if (state_ == ClockState::holding && observed_ && step < -kWorthTelling) {
+    observed_ = false;
+    tell(ClockEventKind::holding);
   } else if (state_ != before) {
+    const bool quiet = observed_ && state_ != ClockState::rollback;
+    if (state_ != ClockState::holding) observed_ = false;
+    if (quiet) return;
     tell(state_ == ClockState::rollback  ? ClockEventKind::rollback
          : state_ == ClockState::holding ? ClockEventKind::holding
                                          : ClockEventKind::synchronized);

@@ -115,6 +115,9 @@ class Clock {
   static constexpr std::int64_t kSlewDivisor = 10;
   static constexpr std::int64_t kMaxSlewStep = 1'000'000;
   static constexpr std::int64_t kSlewInterval = kMaxSlewStep * kSlewDivisor;
+  // So far issuing time goes back at most, at any moment, against all it has shown.
+  static constexpr std::int64_t kMaxStepBack = 2 * kNoise;
+  static_assert(kMaxStepBack >= kMaxSlewStep);
   // A suspect clock that moves by more than this has not stayed where it was.
   static constexpr std::int64_t kSteady = 1'000'000'000;
   // Steps ahead that are followed are reported from this size on.
@@ -136,6 +139,16 @@ class Clock {
 
   // Takes a sample in; offset(), state() and skew() tell what follows.
   void sample(const ClockSample &sample, const ClockPolicy &policy, ClockEvents &events) noexcept;
+
+  // An ID of another instance was seen whose tick ends at `until`: issuing time must
+  // not be below that (the receive rule of a hybrid logical clock). False, and
+  // nothing changes, if it lies more than `max_skew` ahead of believed_offset().
+  bool observe(const ClockSample &sample, std::int64_t until, std::int64_t max_skew) noexcept;
+
+  // From CLOCK_MONOTONIC to the wall clock, as of a sample and of the last that was
+  // judged, whichever is less; of a clock that is suspect, to where it should be. What is observed
+  // doesn't move it: or each observation would make room for the next.
+  std::int64_t believed_offset(const ClockSample &sample) const noexcept;
 
   // An operator says that the wall clock is right; true if it was suspect.
   bool accept(const ClockSample &sample, ClockEvents &events) noexcept;
@@ -174,7 +187,11 @@ class Clock {
   // of max_skew in `confirm`: many small steps must not do what one may not.
   std::int64_t followed_ = 0;
   std::int64_t suspect_offset_ = 0;  // where the wall clock was when it became suspect
-  std::int64_t lasted_ = 0;          // for how long it has been seen there since
+  std::int64_t trusted_offset_ = 0;  // and where it should have been
+  // Issuing time is ahead because of what was observed. Of such leads, which may come
+  // and go with every message from another instance, no event tells.
+  bool observed_ = false;
+  std::int64_t lasted_ = 0;  // for how long it has been seen there since
 };
 
 }  // namespace idgen

@@ -131,6 +131,20 @@ class Keeper {
   // The settings were loaded again: what was refused is tried again.
   void reload() noexcept { pin_refused_ = rotation_refused_ = false; }
 
+  // An ID of this tick, of another instance, was seen: what is issued from the next
+  // turns on, as far as ceilings allow, is greater. False if it is ignored, for it
+  // lies too far ahead of the wall clock; or without a node, when nothing is issued.
+  bool observe(std::uint64_t tick, const ClockSample &sample, const KeeperPolicy &policy) noexcept;
+  // When, in issuing time, an ID of this tick has been passed for good, if there is a
+  // published ceiling above the tick, too: what comes after this grant begins there.
+  static constexpr std::int64_t passed_at(const IssueLayout &layout, std::uint64_t tick) noexcept {
+    return static_cast<std::int64_t>(tick + 1) * layout.tick_ns + Clock::kMaxStepBack;
+  }
+  // From CLOCK_MONOTONIC to how far ahead an ID may be to be observed.
+  std::int64_t observe_offset(const KeeperPolicy &policy) const noexcept {
+    return clock_.believed_offset(clock_.last()) + policy.max_skew;
+  }
+
   // An operator says: the wall clock is right, follow it.
   bool accept_clock(const ClockSample &sample, Turn &turn) noexcept;
   // An operator says: the original of this copied directory is gone, its pinned

@@ -20,6 +20,15 @@ void Keeper::change_registry(Turn &turn) noexcept {
   reload();
 }
 
+bool Keeper::observe(std::uint64_t tick, const ClockSample &sample,
+                     const KeeperPolicy &policy) noexcept {
+  if (grant_.state != GrantState::active) return false;
+  if (tick >= layout_.max_ceiling()) return false;
+  const std::int64_t passed = passed_at(layout_, tick);
+  if (sample.monotonic + clock_.offset() >= passed) return true;
+  return clock_.observe(sample, passed, policy.max_skew);
+}
+
 bool Keeper::confirm_local() noexcept {
   if (lease_.held()) return false;
   confirmed_local_ = true;

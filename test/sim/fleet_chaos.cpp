@@ -74,7 +74,7 @@ void FleetWorld::instance_chaos(Instance &instance) {
 void FleetWorld::operator_chaos(Instance &instance) {
   if (!instance.running || !instance.keeper) return;
   Keeper &keeper = *instance.keeper;
-  switch (random_.below(11)) {
+  switch (random_.below(12)) {
     case 0:
     case 1:
       if (keeper.rotate()) tell(instance, "operator rotates the node");
@@ -104,6 +104,9 @@ void FleetWorld::operator_chaos(Instance &instance) {
       break;
     case 9:
       list(instance);
+      break;
+    case 10:
+      observe(instance);
       break;
     default:
       change_fleet_settings(instance);

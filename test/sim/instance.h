@@ -103,6 +103,7 @@ struct Instance {
   std::uint64_t grant = 0;
   std::int64_t offset = 0;
   std::uint64_t last = 0;
+  std::uint64_t observed = 0;  // greatest tick that was, and that backends don't see yet
   Incarnation incarnation;
   std::unique_ptr<Keeper> saved;
   std::array<Backend, 3> backends;

@@ -33,27 +33,28 @@ enum class Broken : std::uint8_t {
 
 enum class Mutant : std::uint8_t {
   none,
-  store_instead_of_cas,   // the word is stored, whoever was faster
-  no_raise,               // no floor
-  no_withdraw,            // words are changed under the grant
-  publish_first,          // the grant is published before the rest
-  ceiling_ignored,        // backends issue beyond it
-  acknowledged_undone,    // a write that failed counts as done
-  failed_fsync_trusted,   // a rename of which nothing is known counts as durable
-  read_back_is_ceiling,   // a new worker publishes what it reads
-  ceiling_lowered,        // a record is written with a lower ceiling than before
-  left_forgotten,         // nodes that were left are not remembered
-  record_not_read,        // a start doesn't see the recorded ceiling
-  old_life_writes,        // a write of a life that has ended comes through
-  rotation_keeps_node,    // the word is set back with the same node
-  order_not_kept,         // every acquisition begins at the wall clock, with another node
-  copy_unseen,            // a copied directory counts as the original
-  copy_always_confirmed,  // nobody asks the operator
-  full_window_at_start,   // windows are not short soon after a start
-  jumps_followed,         // a wall clock far ahead is followed at once
-  evidence_ignored,       // and at a start
-  window_forgotten,       // a start doesn't know how long windows were
-  never_acknowledged,     // no write is ever acknowledged
+  store_instead_of_cas,    // the word is stored, whoever was faster
+  no_raise,                // no floor
+  no_withdraw,             // words are changed under the grant
+  publish_first,           // the grant is published before the rest
+  ceiling_ignored,         // backends issue beyond it
+  acknowledged_undone,     // a write that failed counts as done
+  failed_fsync_trusted,    // a rename of which nothing is known counts as durable
+  read_back_is_ceiling,    // a new worker publishes what it reads
+  ceiling_lowered,         // a record is written with a lower ceiling than before
+  left_forgotten,          // nodes that were left are not remembered
+  record_not_read,         // a start doesn't see the recorded ceiling
+  old_life_writes,         // a write of a life that has ended comes through
+  rotation_keeps_node,     // the word is set back with the same node
+  order_not_kept,          // every acquisition begins at the wall clock, with another node
+  copy_unseen,             // a copied directory counts as the original
+  copy_always_confirmed,   // nobody asks the operator
+  full_window_at_start,    // windows are not short soon after a start
+  jumps_followed,          // a wall clock far ahead is followed at once
+  evidence_ignored,        // and at a start
+  window_forgotten,        // a start doesn't know how long windows were
+  observed_without_bound,  // any ID of others moves issuing time on
+  never_acknowledged,      // no write is ever acknowledged
   // of fleets
   release_lowers,           // a released node's ceiling is no more than the clock
   expiry_lowers,            // likewise of a node whose holder isn't alive
@@ -76,7 +77,7 @@ struct MutantName {
   Mutant mutant;
   const char *name;
   Kind kind;
-  Broken broken[3];  // what it must be caught by, one of
+  Broken broken[4];  // what it must be caught by, one of
 };
 
 inline constexpr MutantName kMutants[] = {
@@ -112,6 +113,7 @@ inline constexpr MutantName kMutants[] = {
     {Mutant::jumps_followed, "jumps_followed", Kind::local, {Broken::lead}},
     {Mutant::evidence_ignored, "evidence_ignored", Kind::local, {Broken::lead}},
     {Mutant::window_forgotten, "window_forgotten", Kind::local, {Broken::rollback}},
+    {Mutant::observed_without_bound, "observed_without_bound", Kind::local, {Broken::lead}},
     {Mutant::never_acknowledged, "never_acknowledged", Kind::local, {Broken::liveness}},
 
     {Mutant::no_raise, "no_raise", Kind::fleet, {Broken::u2, Broken::repeat, Broken::order}},
@@ -124,7 +126,10 @@ inline constexpr MutantName kMutants[] = {
     {Mutant::request_is_done, "request_is_done", Kind::fleet, {Broken::u3}},
     {Mutant::read_back_is_done, "read_back_is_done", Kind::fleet, {Broken::u3}},
     {Mutant::old_ceiling_hidden, "old_ceiling_hidden", Kind::fleet, {Broken::u5, Broken::repeat}},
-    {Mutant::move_unseen, "move_unseen", Kind::fleet, {Broken::u5, Broken::u6, Broken::repeat}},
+    {Mutant::move_unseen,
+     "move_unseen",
+     Kind::fleet,
+     {Broken::u5, Broken::u6, Broken::repeat, Broken::liveness}},
     {Mutant::raise_without_base, "raise_without_base", Kind::fleet, {Broken::u4}},
     {Mutant::block_written_partly,
      "block_written_partly",
@@ -136,6 +141,7 @@ inline constexpr MutantName kMutants[] = {
     {Mutant::living_displaced, "living_displaced", Kind::fleet, {Broken::u8}},
     {Mutant::loss_unheeded, "loss_unheeded", Kind::fleet, {Broken::u7}},
     {Mutant::liveness_never_ends, "liveness_never_ends", Kind::fleet, {Broken::liveness}},
+    {Mutant::observed_without_bound, "observed_without_bound", Kind::local, {Broken::lead}},
     {Mutant::never_acknowledged, "never_acknowledged", Kind::fleet, {Broken::liveness}},
 };
 

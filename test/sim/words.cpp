@@ -32,6 +32,7 @@ void World::store_word(Instance &instance, const WordStep &step) {
       }
       instance.last = step.value;
       instance.ghost.returned = 0;
+      instance.observed = 0;
       ++instance.ghost.rotations;
       tell(instance, "word set back to", instance.last);
       break;
@@ -60,6 +61,7 @@ void World::store_word(Instance &instance, const WordStep &step) {
       break;
     }
   }
+  note_observed(instance);
 }
 
 void World::step_backend(Instance &instance, Backend &backend) {
@@ -114,7 +116,7 @@ void World::decide_next(Instance &instance, Backend &backend) {
   if (is_mutant(Mutant::ceiling_ignored)) grant.ceiling = issue_.max_ceiling();
   const std::uint64_t tick =
       issue_.tick_of(instance.machine.sample(now_).monotonic + backend.clock_offset);
-  backend.decision = decide(issue_, backend.last, grant, tick, backend.n, kMaxLead);
+  backend.decision = decide(issue_, backend.last, grant, tick, {.n = backend.n}, kMaxLead);
   if (backend.decision.verdict == Verdict::issued) {
     backend.at = Backend::At::won;
   } else {
@@ -140,11 +142,12 @@ void World::won(Instance &instance, Backend &backend) {
     fail(Broken::order, "an ID not greater than one returned before");
   }
   for (std::uint64_t i = 0; i < run.count; ++i) {
-    if (!issued_.insert(block.id_at(run.first_index + i)).second) {
-      fail(Broken::repeat, "ID " + std::to_string(block.id_at(run.first_index + i)) + " again");
-    }
+    const std::uint64_t id = block.id_at(run.first_index + i);
+    if (!issued_.insert(id).second) fail(Broken::repeat, "ID " + std::to_string(id) + " again");
+    const auto node = static_cast<std::uint32_t>(id >> issue_.sequence_width &
+                                                 ((std::uint64_t{1} << issue_.node_width) - 1));
+    highest_tick_[node] = std::max(highest_tick_[node], issue_.tick_in(id));
   }
-  highest_tick_[grant.node] = std::max(highest_tick_[grant.node], last_tick);
   if (backend.rotations == ghost.rotations) ghost.returned = std::max(ghost.returned, run.last);
   ++ghost.issued;
   check_lead(instance, last_tick);

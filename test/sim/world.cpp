@@ -127,7 +127,7 @@ void World::start(Instance &instance) {
   instance.running = true;
   instance.grant = 0;
   instance.offset = 0;
-  instance.last = 0;
+  instance.last = instance.observed = 0;
   instance.incarnation.words = {random_.next(), random_.next()};
   instance.disk.holder = instance.incarnation;
   instance.saved.reset();
@@ -252,6 +252,38 @@ void World::accept_clock(Instance &instance) {
   tell(instance, "operator accepts the clock");
   carry_out(instance, turn);
   see(Seen::accepted);
+}
+
+// An ID of another instance is seen: from far back, near, at the bound, beyond it.
+void World::observe(Instance &instance) {
+  if (!instance.running || !instance.keeper || !instance.steps.empty()) return;
+  const ClockSample sample = instance.machine.sample(now_);
+  const std::int64_t bound = instance.policy.max_skew;
+  static constexpr std::int64_t kAhead[] = {-60'000, 0, 1, 5, 200, 3'000};
+  const std::int64_t ahead = random_.one_in(3) ? bound - random_.between(-2, 2) * kSecond
+                                               : kAhead[random_.below(std::size(kAhead))] * kMs;
+  const std::uint64_t tick = issue_.tick_of(sample.wall + ahead);
+  KeeperPolicy policy = instance.policy;
+  if (is_mutant(Mutant::observed_without_bound)) policy.max_skew = 365 * 86400 * kSecond;
+  const bool taken = instance.keeper->observe(tick, sample, policy);
+  tell(instance, "observes tick", tick, taken ? "" : "in vain");
+  if (!taken) return;
+  see(Seen::observed);
+  instance.observed = std::max(instance.observed, tick);
+}
+
+// It has come to where backends see it: what they are issued from now on is greater.
+void World::note_observed(Instance &instance) {
+  if (instance.observed == 0) return;
+  const std::int64_t issuing = instance.machine.sample(now_).monotonic + instance.offset;
+  const Grant grant = unpack(issue_, instance.grant);
+  if (grant.state != GrantState::active || grant.ceiling <= instance.observed ||
+      issuing < Keeper::passed_at(issue_, instance.observed)) {
+    return;
+  }
+  instance.ghost.returned =
+      std::max(instance.ghost.returned, ((instance.observed + 1) << issue_.time_shift()) - 1);
+  instance.observed = 0;
 }
 
 void World::step_wall(Instance &instance) {

@@ -88,6 +88,8 @@ class World {
   void change_disk(Instance &instance);
   void change_kernel(Instance &instance);
   void accept_clock(Instance &instance);
+  void observe(Instance &instance);
+  void note_observed(Instance &instance);
   void change_settings(Instance &instance, std::int64_t longest_window);
   void note_settings(Instance &instance);
   void remove(Instance &instance);

@@ -391,5 +391,100 @@ TEST(Clock, a_late_sample_does_not_step_issuing_time_back) {
       << "further back than callers may lead (max_lead, 10 ms): they all wait";
 }
 
+// ---------------------------------------------------------------------------
+// IDs of others that were seen
+
+TEST(Clock, observing_moves_issuing_time_on_and_it_is_slewed_back) {
+  Machine machine;
+  machine.start();
+  machine.tick();
+  ASSERT_TRUE(machine.clock.observe(machine.sample(), machine.wall + 5 * kSecond, 60 * kSecond));
+  EXPECT_EQ(machine.issuing(), machine.wall + 5 * kSecond);
+  EXPECT_EQ(machine.clock.state(), ClockState::holding);
+  machine.ticks(600 * kSecond);
+  EXPECT_EQ(machine.clock.state(), ClockState::synchronized);
+  EXPECT_EQ(machine.issuing(), machine.wall);
+}
+
+TEST(Clock, observing_less_than_issuing_time_changes_nothing) {
+  Machine machine;
+  machine.start();
+  machine.tick();
+  EXPECT_TRUE(machine.clock.observe(machine.sample(), machine.wall - kSecond, 60 * kSecond));
+  EXPECT_EQ(machine.issuing(), machine.wall);
+  EXPECT_EQ(machine.clock.state(), ClockState::synchronized);
+}
+
+TEST(Clock, observing_is_bounded_by_the_wall_clock_and_does_not_ratchet) {
+  Machine machine;
+  machine.start();
+  machine.tick();
+  const std::int64_t bound = 60 * kSecond;
+  EXPECT_FALSE(machine.clock.observe(machine.sample(), machine.wall + bound + 1, bound));
+  EXPECT_EQ(machine.issuing(), machine.wall);
+  for (int i = 0; i < 1000; ++i) {
+    machine.clock.observe(machine.sample(), machine.issuing() + bound, bound);
+    machine.clock.observe(machine.sample(), machine.wall + bound, bound);
+    ASSERT_LE(machine.issuing(), machine.wall + bound);
+    machine.tick();
+  }
+  EXPECT_NE(machine.clock.state(), ClockState::rollback);
+}
+
+// The sample that comes with an observation is the first to show the jump.
+TEST(Clock, observing_does_not_believe_a_wall_clock_before_it_is_judged) {
+  Machine machine;
+  machine.start();
+  machine.tick();
+  const std::int64_t before = machine.issuing();
+  machine.wall += 86400 * kSecond;
+  EXPECT_FALSE(machine.clock.observe(machine.sample(), machine.wall, 60 * kSecond));
+  EXPECT_EQ(machine.issuing(), before);
+}
+
+// A wall clock that isn't believed makes no room for what is observed.
+TEST(Clock, observing_is_bounded_by_where_a_suspect_clock_should_be) {
+  Machine machine;
+  machine.start();
+  machine.tick();
+  const std::int64_t right = machine.wall - machine.monotonic;
+  machine.wall += 3600 * kSecond;
+  machine.tick();
+  ASSERT_EQ(machine.clock.state(), ClockState::suspect);
+  const std::int64_t bound = 60 * kSecond;
+  EXPECT_FALSE(machine.clock.observe(machine.sample(), machine.wall, bound));
+  for (int i = 0; i < 1000; ++i) {
+    machine.clock.observe(machine.sample(), machine.issuing() + bound / 2, bound);
+    machine.tick();
+    ASSERT_LE(machine.issuing(), machine.monotonic + right + bound);
+  }
+}
+
+TEST(Clock, what_is_observed_is_no_event_but_a_step_back_meanwhile_is) {
+  Machine machine;
+  machine.start();
+  machine.tick();
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(machine.clock.observe(machine.sample(), machine.wall + 20 * kMs, 60 * kSecond));
+    machine.tick();
+    EXPECT_EQ(machine.told(), Kinds{}) << i;
+  }
+  for (int i = 0; i < 50; ++i) {
+    machine.tick();
+    EXPECT_EQ(machine.told(), Kinds{}) << i;
+  }
+  ASSERT_EQ(machine.clock.state(), ClockState::synchronized);
+  ASSERT_TRUE(machine.clock.observe(machine.sample(), machine.wall + 20 * kMs, 60 * kSecond));
+  machine.wall -= 5 * kSecond;
+  machine.tick();
+  EXPECT_EQ(machine.told(), Kinds{ClockEventKind::holding});
+  // And later ones are events again.
+  machine.ticks(600 * kSecond);
+  ASSERT_EQ(machine.clock.state(), ClockState::synchronized);
+  machine.wall -= 5 * kSecond;
+  machine.tick();
+  EXPECT_EQ(machine.told(), Kinds{ClockEventKind::holding});
+}
+
 }  // namespace
 }  // namespace idgen

@@ -975,5 +975,65 @@ TEST(KeeperInAFleet, an_operators_request_and_the_leases_take_turns) {
   EXPECT_TRUE(rig.asked);
 }
 
+// What was observed moves issuing time, but never past the ceiling: that is
+// extended first.
+TEST(Keeper, observing_extends_the_ceiling_before_it_moves_issuing_time) {
+  Rig rig;
+  rig.start();
+  rig.run(100 * kSecond);
+  const std::uint64_t seen = rig.grant.ceiling + 2000;
+  ASSERT_TRUE(rig.keeper.observe(seen, rig.sample(), rig.policy));
+  rig.turn();
+  EXPECT_EQ(rig.order.find('o'), std::string::npos);
+  EXPECT_LT(kLayout.tick_of(rig.monotonic + rig.offset), rig.grant.ceiling);
+  while (!rig.asked) rig.turn(kMs);
+  ASSERT_EQ(rig.request.ask, RegistryAsk::extend);
+  EXPECT_GT(rig.request.ceiling, seen);
+  rig.grant_as_asked();
+  EXPECT_EQ(rig.order, "op");
+  EXPECT_GE(rig.monotonic + rig.offset, Keeper::passed_at(kLayout, seen));
+  EXPECT_LT(kLayout.tick_of(rig.monotonic + rig.offset), rig.grant.ceiling);
+}
+
+// From there on it never shows a time at or before the tick again, however the wall
+// clock is slewed.
+TEST(Keeper, what_was_passed_is_not_come_back_to) {
+  for (const std::int64_t slew : {-900'000, -500'000, 900'000}) {
+    Rig rig;
+    rig.start();
+    rig.run(10 * kSecond);
+    for (int i = 0; i < 200; ++i) {
+      const std::uint64_t seen = rig.wall_tick() + static_cast<std::uint64_t>(i % 7);
+      rig.keeper.observe(seen, rig.sample(), rig.policy);
+      rig.turn();
+      if (rig.asked) rig.grant_as_asked();
+      ASSERT_GE(rig.monotonic + rig.offset, Keeper::passed_at(kLayout, seen));
+      for (int turns = 0; turns < 5; ++turns) {
+        rig.wall += slew;
+        rig.turn(turns == 0 ? 0 : 10 * kMs);
+        if (rig.asked) rig.grant_as_asked();
+        ASSERT_GT(kLayout.tick_of(rig.monotonic + rig.offset), seen);
+      }
+    }
+  }
+}
+
+TEST(Keeper, observing_too_far_ahead_or_without_a_node_is_ignored) {
+  Rig rig;
+  EXPECT_FALSE(rig.keeper.observe(rig.wall_tick() + 1, rig.sample(), rig.policy));
+  rig.start();
+  rig.run(10 * kSecond);
+  const auto limit = static_cast<std::uint64_t>(rig.policy.max_skew / kMs);
+  EXPECT_FALSE(rig.keeper.observe(rig.wall_tick() + limit - 2, rig.sample(), rig.policy));
+  EXPECT_FALSE(rig.keeper.observe(kLayout.max_ceiling(), rig.sample(), rig.policy));
+  EXPECT_FALSE(rig.keeper.observe(UINT64_MAX >> 22, rig.sample(), rig.policy));
+  EXPECT_EQ(rig.tick(), rig.wall_tick());
+  EXPECT_TRUE(rig.keeper.observe(rig.wall_tick() + limit - 3, rig.sample(), rig.policy));
+  EXPECT_EQ(rig.keeper.observe_offset(rig.policy), rig.wall - rig.monotonic + rig.policy.max_skew);
+  rig.keeper.drain();
+  rig.turn();
+  EXPECT_FALSE(rig.keeper.observe(rig.wall_tick() + 1, rig.sample(), rig.policy));
+}
+
 }  // namespace
 }  // namespace idgen
