@@ -9,8 +9,27 @@
 namespace idgen {
 namespace {
 
-// How many nodes that were left a record carries along.
-constexpr std::size_t kMaxLeft = 64;
+// How many nodes that were left a record carries along: four blocks of 64 lanes.
+constexpr std::size_t kMaxLeft = 256;
+
+// Aligned nodes that are held as one.
+struct Held {
+  std::uint32_t first = 0;
+  unsigned log2_lanes = 0;
+
+  std::uint32_t size() const { return 1U << log2_lanes; }
+  bool has(std::uint32_t node) const { return node >> log2_lanes == first >> log2_lanes; }
+};
+
+Held held_by(const OwnRecord &record) {
+  return {record.node, record.log2_lanes};
+}
+
+std::string name_of(const Held &held) {
+  const std::string first = std::to_string(held.first);
+  if (held.size() == 1) return "node " + first;
+  return "nodes " + first + " to " + std::to_string(held.first + held.size() - 1);
+}
 
 std::string boot_id() {
   char text[64] = {};
@@ -22,27 +41,24 @@ std::string boot_id() {
   return std::string(whole.substr(0, whole.find('\n')));
 }
 
-const PastNode *find(const std::vector<PastNode> &nodes, std::uint32_t node) {
-  for (const PastNode &past : nodes) {
-    if (past.node == node) return &past;
+bool names(const std::vector<PastNode> &nodes, const Held &held) {
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [&held](const PastNode &past) { return held.has(past.node); });
+}
+
+// Nodes are left, with this ceiling, for those that `record` names now. What no
+// longer fits the list raises the base instead.
+void leave(OwnRecord &record, const Held &held, std::uint64_t ceiling) {
+  for (std::uint32_t i = 0; i < held.size(); ++i) {
+    if (held_by(record).has(held.first + i)) continue;
+    record.left.push_back({held.first + i, ceiling});
+    if (record.left.size() <= kMaxLeft) continue;
+    const auto lowest = std::min_element(
+        record.left.begin(), record.left.end(),
+        [](const PastNode &a, const PastNode &b) { return a.ceiling < b.ceiling; });
+    record.base = std::max(record.base, lowest->ceiling + 1);
+    record.left.erase(lowest);
   }
-  return nullptr;
-}
-
-void forget(std::vector<PastNode> &nodes, std::uint32_t node) {
-  std::erase_if(nodes, [node](const PastNode &past) { return past.node == node; });
-}
-
-// The node with this ceiling is left for the one that `record` names now. What
-// no longer fits the list raises the base instead.
-void leave(OwnRecord &record, std::uint32_t node, std::uint64_t ceiling) {
-  record.left.push_back({node, ceiling});
-  if (record.left.size() <= kMaxLeft) return;
-  const auto lowest =
-      std::min_element(record.left.begin(), record.left.end(),
-                       [](const PastNode &a, const PastNode &b) { return a.ceiling < b.ceiling; });
-  record.base = std::max(record.base, lowest->ceiling + 1);
-  record.left.erase(lowest);
 }
 
 }  // namespace
@@ -155,7 +171,7 @@ bool LocalRegistry::pinned(const RegistryRequest &request, OwnRecord &next, std:
               (request.fresh ? " to follow the wall clock back" : "");
     return false;
   }
-  if (find(next.former, next.node) == nullptr) return true;
+  if (!names(next.former, {next.node, request.log2_lanes})) return true;
   if (request.confirmed) {
     message = "the original of this copied data directory was confirmed to be gone; took its node";
     return true;
@@ -166,21 +182,23 @@ bool LocalRegistry::pinned(const RegistryRequest &request, OwnRecord &next, std:
   return false;
 }
 
-// Any of the region at random but those that copies have held, and those that
-// were left with a ceiling above the floor; and never node 0, so that it is free
+// Any block of the region at random but those with a node that copies have held, or
+// that was left with a ceiling above the floor; and never node 0, so that it is free
 // for IDs made by hand (snowflake_encode).
 bool LocalRegistry::drawn(const RegistryRequest &request, OwnRecord &next, std::uint64_t &choices,
                           std::string &message) {
   const std::uint64_t first = static_cast<std::uint64_t>(request.region) << layout_.shard.width;
-  const std::uint64_t shards = layout_.shard.max() + 1;
+  const std::uint64_t blocks = (layout_.shard.max() + 1) >> request.log2_lanes;
   const std::uint64_t floor = lowest_floor(request);
-  std::vector<std::uint64_t> ruled_out;
+  std::vector<std::uint64_t> ruled_out;  // their first nodes
   const auto rule_out = [&](std::uint32_t node) {
     if (node >> layout_.shard.width == static_cast<std::uint64_t>(request.region)) {
-      ruled_out.push_back(node);
+      ruled_out.push_back(std::uint64_t{node} >> request.log2_lanes << request.log2_lanes);
     }
   };
-  if (request.fresh || request.another) rule_out(record_.node);
+  if (request.fresh || request.another) {
+    for (std::uint32_t i = 0; i < held_by(record_).size(); ++i) rule_out(record_.node + i);
+  }
   for (const PastNode &former : next.former) rule_out(former.node);
   for (const PastNode &left : next.left) {
     if (left.ceiling >= floor) rule_out(left.node);
@@ -188,20 +206,23 @@ bool LocalRegistry::drawn(const RegistryRequest &request, OwnRecord &next, std::
   if (first == 0) ruled_out.push_back(0);
   std::sort(ruled_out.begin(), ruled_out.end());
   ruled_out.erase(std::unique(ruled_out.begin(), ruled_out.end()), ruled_out.end());
-  if (ruled_out.size() >= shards) {
-    message = "no node is left to draw in region " + std::to_string(request.region) + ": ";
-    if (next.former.empty() && next.left.empty()) {
+  if (ruled_out.size() >= blocks) {
+    message = "no " + std::string(request.log2_lanes == 0 ? "node" : "block of nodes") +
+              " is left to draw in region " + std::to_string(request.region) + ": ";
+    if (next.former.empty() && next.left.empty() && record_.log2_lanes == 0) {
       message +=
-          "it has node 0 only, which is never drawn; set idgen.region, or pin node 0 by "
-          "idgen.shard = 0";
+          "there is the one with node 0 only, which is never drawn; set idgen.region, or pin node "
+          "0 by idgen.shard = 0";
     } else {
       message += "copies of this data directory, or it itself at later times, have held them all";
     }
     return false;
   }
-  choices = shards - ruled_out.size();
-  std::uint64_t node = first + host_.draw(choices);
-  for (const std::uint64_t taken : ruled_out) node += node >= taken ? 1 : 0;
+  choices = blocks - ruled_out.size();
+  std::uint64_t node = first + (host_.draw(choices) << request.log2_lanes);
+  for (const std::uint64_t taken : ruled_out) {
+    if (node >= taken) node += std::uint64_t{1} << request.log2_lanes;
+  }
   next.node = static_cast<std::uint32_t>(node);
   return true;
 }
@@ -211,18 +232,19 @@ bool LocalRegistry::drawn(const RegistryRequest &request, OwnRecord &next, std::
 bool LocalRegistry::choose(const RegistryRequest &request, bool found, bool copied, OwnRecord &next,
                            std::string &message) {
   if (copied) disown(next);
+  next.log2_lanes = request.log2_lanes;
   if (request.shard >= 0) return pinned(request, next, message);
   if (found && !copied && !request.fresh && !request.another &&
+      record_.log2_lanes == request.log2_lanes &&
       record_.node >> layout_.shard.width == static_cast<std::uint64_t>(request.region)) {
     return true;
   }
   std::uint64_t choices = 0;
   if (!drawn(request, next, choices, message)) return false;
-  message = "took node " + std::to_string(next.node) + " at random";
+  message = "took " + name_of(held_by(next)) + " at random";
   if (copied) {
-    message = "this data directory is a copy of one that holds node " +
-              std::to_string(record_.node) + "; " + message +
-              ", which another copy may have drawn too with a chance of 1 in " +
+    message = "this data directory is a copy of one that holds " + name_of(held_by(record_)) +
+              "; " + message + ", which another copy may have drawn too with a chance of 1 in " +
               std::to_string(choices);
   } else if (request.fresh) {
     message += ", to follow the wall clock back";
@@ -252,11 +274,6 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
                     "say so by snowflake_confirm_local()";
     return;
   }
-  if (request.log2_lanes > 0) {
-    reply.outcome = RegistryOutcome::refused;
-    reply.message = "idgen.lanes wants the registry of a fleet";
-    return;
-  }
   OwnRecord next = record_;
   if (!choose(request, found, copied, next, reply.message)) {
     reply.outcome = RegistryOutcome::refused;
@@ -266,10 +283,13 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
   // Strictly above all that is known of the node: a word that is set back must
   // not be set to an ID that could have been issued (hole).
   for (std::vector<PastNode> *past : {&next.left, &next.former}) {
-    if (const PastNode *known = find(*past, next.node)) floor = std::max(floor, known->ceiling + 1);
-    forget(*past, next.node);
+    std::erase_if(*past, [&](const PastNode &known) {
+      if (!held_by(next).has(known.node)) return false;
+      floor = std::max(floor, known.ceiling + 1);
+      return true;
+    });
   }
-  if (found && !copied && next.node != record_.node) leave(next, record_.node, record_.ceiling);
+  if (found && !copied) leave(next, held_by(record_), record_.ceiling);
   if (request.fresh && floor > request.latest) {
     reply.outcome = RegistryOutcome::refused;
     reply.message =
@@ -304,7 +324,7 @@ void LocalRegistry::resume(const RegistryRequest &request, RegistryReply &reply)
   if (!load(reply, found, copied)) return;
   if (!found || copied || record_.fleet != Incarnation{} ||
       record_.incarnation != request.incarnation || record_.node != request.node ||
-      record_.ceiling < request.ceiling) {
+      record_.log2_lanes != request.log2_lanes || record_.ceiling < request.ceiling) {
     reply.outcome = RegistryOutcome::refused;
     reply.message = "the record doesn't name this incarnation, its node and its ceiling";
     return;
@@ -312,12 +332,14 @@ void LocalRegistry::resume(const RegistryRequest &request, RegistryReply &reply)
   held_ = true;
   reply.outcome = RegistryOutcome::done;
   reply.node = record_.node;
+  reply.log2_lanes = request.log2_lanes;
   reply.ceiling = request.ceiling;
 }
 
 void LocalRegistry::extend(const RegistryRequest &request, RegistryReply &reply) {
   // Another node, if it was taken by a request whose answer was lost.
-  if (!held_ || record_.incarnation != request.incarnation || record_.node != request.node) {
+  if (!held_ || record_.incarnation != request.incarnation || record_.node != request.node ||
+      record_.log2_lanes != request.log2_lanes) {
     reply.outcome = RegistryOutcome::refused;
     reply.message = "node " + std::to_string(request.node) + " is not held";
     return;
@@ -345,6 +367,7 @@ bool LocalRegistry::store(const RegistryRequest &request, OwnRecord next, Regist
   held_ = true;
   reply.outcome = RegistryOutcome::done;
   reply.node = record_.node;
+  reply.log2_lanes = static_cast<std::uint8_t>(record_.log2_lanes);
   reply.ceiling = record_.ceiling;
   return true;
 }

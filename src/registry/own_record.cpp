@@ -1,5 +1,7 @@
 #include "registry/own_record.h"
 
+#include "core/choose.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -227,7 +229,8 @@ void disown(OwnRecord &record) {
     record.former.push_back(past);
   };
   for (const PastNode &left : record.left) add(left);
-  add({record.node, record.ceiling});
+  const std::uint32_t lanes = 1U << record.log2_lanes;
+  for (std::uint32_t i = 0; i < lanes; ++i) add({record.node + i, record.ceiling});
   record.left.clear();
   while (record.former.size() > kMaxFormer) {
     record.base = std::max(record.base, record.former.front().ceiling + 1);
@@ -284,6 +287,9 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
 
   lines.number("node", read.node);
   lines.number("log2_lanes", read.log2_lanes);
+  if (read.log2_lanes > kMaxLog2Lanes || read.node % (1U << read.log2_lanes) != 0) {
+    lines.fail("log2_lanes");
+  }
   lines.number("ceiling", read.ceiling);
 
   lines.nodes("former", read.former);

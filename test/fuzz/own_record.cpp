@@ -59,7 +59,9 @@ void check_copy(const OwnRecord &original) {
   check_back(copy);
   std::vector<PastNode> nodes = original.former;
   nodes.insert(nodes.end(), original.left.begin(), original.left.end());
-  nodes.push_back({original.node, original.ceiling});
+  for (std::uint32_t i = 0; i < 1U << original.log2_lanes; ++i) {
+    nodes.push_back({original.node + i, original.ceiling});
+  }
   for (const PastNode &past : nodes) {
     if (past.ceiling >= kNoTick) continue;
     const bool known =

@@ -25,7 +25,7 @@ enum class Fault : std::uint8_t {
 // The ceiling below which nothing more may be issued with a node, as a record
 // says; 0 if it doesn't name the node.
 inline std::uint64_t ceiling_in(const OwnRecord &record, std::uint32_t node) {
-  if (record.node == node) return record.ceiling;
+  if (record.node >> record.log2_lanes == node >> record.log2_lanes) return record.ceiling;
   for (const auto *past : {&record.left, &record.former}) {
     for (const PastNode &known : *past) {
       if (known.node == node) return known.ceiling;

@@ -2,14 +2,21 @@
 
 #include <algorithm>
 #include <iterator>
+#include <numeric>
+#include <vector>
 
 #include "registry/local_registry.h"
 
 namespace idgen::sim {
 namespace {
 
-constexpr std::uint64_t kDrawStride = 20;  // between drawn nodes, see open_registry
+// Between drawn nodes, see open_registry.
+constexpr std::uint64_t kDrawStride = 20;
 constexpr std::uint64_t kMaxDraws = 45;
+// In worlds with blocks of nodes.
+constexpr std::uint64_t kWideStride = 48;
+constexpr std::uint64_t kMaxWideDraws = 18;
+constexpr std::uint8_t kLog2Lanes = 2;
 constexpr std::uint32_t kFirstPinned = 1000;  // above all that are drawn
 constexpr const char *kLayouts[] = {"time:41 shard:10 sequence:5", "time:41 shard:10 sequence:5",
                                     "time:38 shard:10 sequence:9 tick:10ms",
@@ -18,6 +25,10 @@ constexpr const char *kLayouts[] = {"time:41 shard:10 sequence:5", "time:41 shar
 bool is_left(const OwnRecord &record, std::uint32_t node) {
   return std::any_of(record.left.begin(), record.left.end(),
                      [node](const PastNode &left) { return left.node == node; });
+}
+
+bool holds(const OwnRecord &record, std::uint32_t node) {
+  return record.node >> record.log2_lanes == node >> record.log2_lanes;
 }
 
 bool contains(const std::vector<std::uint32_t> &nodes, std::uint32_t node) {
@@ -30,6 +41,7 @@ LocalWorld::LocalWorld(std::uint64_t seed, Mutant mutant, bool trace)
     : World(seed, mutant, trace, kLayouts, std::size(kLayouts), {1200, 20000, 150}) {}
 
 void LocalWorld::begin() {
+  has_lanes_ = random_.one_in(4);
   Instance &first = add_instance(now_, ++directories_);
   if (random_.one_in(5)) {
     first.policy.shard = kFirstPinned;
@@ -38,12 +50,24 @@ void LocalWorld::begin() {
 }
 
 bool LocalWorld::is_spent() const {
-  return draws_ >= kMaxDraws;
+  return draws_ >= max_draws();
+}
+
+std::uint64_t LocalWorld::max_draws() const {
+  return has_lanes_ ? kMaxWideDraws : kMaxDraws;
+}
+
+// With other settings, perhaps.
+void LocalWorld::on_start(Instance &instance) {
+  if (!has_lanes_ || !random_.one_in(3)) return;
+  std::uint8_t &lanes = instance.policy.log2_lanes;
+  lanes = lanes == 0 ? kLog2Lanes : 0;
+  if (instance.policy.shard % (1 << kLog2Lanes) > 0) lanes = 0;
 }
 
 // Has each issued since the faults ended, but for those that say why not?
 bool LocalWorld::all_is_well() {
-  if (draws_ > kMaxDraws) return true;
+  if (draws_ > max_draws()) return true;
   return std::all_of(instances_.begin(), instances_.end(), [&](const auto &instance) {
     if (instance->gone || instance->ghost.issued > 0) return true;
     if (!instance->running || !instance->keeper) return false;
@@ -68,7 +92,7 @@ void LocalWorld::put_right(Instance &instance) {
 void LocalWorld::chaos() {
   Instance &instance = *instances_[random_.below(instances_.size())];
   if (instance.gone) return;
-  switch (random_.below(18)) {
+  switch (random_.below(20)) {
     case 0:
     case 1:
       if (instance.running) crash(instance, false);
@@ -111,6 +135,10 @@ void LocalWorld::chaos() {
       change_settings(instance, INT64_MAX);
       see(Seen::settings_changed);
       break;
+    case 17:
+    case 18:
+      observe(instance);
+      break;
     default:
       confirm_copy(instance);
   }
@@ -119,28 +147,39 @@ void LocalWorld::chaos() {
 // An operator who knows that the original is gone, and its time past.
 void LocalWorld::confirm_copy(Instance &instance) {
   if (!instance.running || !instance.keeper || instance.policy.shard < 0) return;
-  const auto node = static_cast<std::uint32_t>(instance.policy.shard);
-  if (!contains(instance.ghost.forbidden, node)) return;
-  const bool others = std::any_of(instances_.begin(), instances_.end(), [&](const auto &o) {
-    return o.get() != &instance && !o->gone &&
-           (o->policy.shard == instance.policy.shard ||
-            (o->disk.cache && o->disk.cache->node == node) ||
-            (o->disk.cache && is_left(*o->disk.cache, node)));
-  });
-  // What the original has issued since, a window above its clock at most.
-  // What it had issued before the copy was made, the record must know.
-  const std::uint64_t clear =
-      std::max(issue_.tick_of(instance.machine.sample(now_).wall + instance.policy.window),
-               ceiling_in(*instance.disk.cache, node));
-  if (others || highest_tick_[node] >= clear ||
-      !instance.keeper->confirm_copy(instance.machine.sample(now_), instance.policy)) {
+  std::vector<std::uint32_t> nodes(std::size_t{1} << instance.policy.log2_lanes);
+  std::iota(nodes.begin(), nodes.end(), static_cast<std::uint32_t>(instance.policy.shard));
+  const std::vector<std::uint32_t> &forbidden = instance.ghost.forbidden;
+  if (std::none_of(nodes.begin(), nodes.end(),
+                   [&](auto node) { return contains(forbidden, node); })) {
     return;
   }
+  const auto is_anothers = [&](std::uint32_t node) {
+    return std::any_of(instances_.begin(), instances_.end(), [&](const auto &o) {
+      if (o.get() == &instance || o->gone) return false;
+      const auto &policy = o->policy;
+      return (policy.shard >= 0 &&
+              node >> policy.log2_lanes ==
+                  static_cast<std::uint32_t>(policy.shard) >> policy.log2_lanes) ||
+             (o->disk.cache && (holds(*o->disk.cache, node) || is_left(*o->disk.cache, node)));
+    });
+  };
+  // What the original has issued since, a window above its clock at most.
+  // What it had issued before the copy was made, the record must know.
+  const std::uint64_t passed =
+      issue_.tick_of(instance.machine.sample(now_).wall + instance.policy.window);
+  const auto is_clear = [&](std::uint32_t node) {
+    return highest_tick_[node] < std::max(passed, ceiling_in(*instance.disk.cache, node));
+  };
+  for (const std::uint32_t node : nodes) {
+    if (is_anothers(node) || !is_clear(node)) return;
+  }
+  if (!instance.keeper->confirm_copy(instance.machine.sample(now_), instance.policy)) return;
   tell(instance, "operator confirms the copy");
   instance.ghost.start_gain += instance.policy.window;
   // It holds for the clock as it was.
   instance.ghost.allowed_lead = std::max(instance.ghost.allowed_lead, instance.machine.wall_offset);
-  std::erase(instance.ghost.forbidden, node);
+  for (const std::uint32_t node : nodes) std::erase(instance.ghost.forbidden, node);
   see(Seen::confirmed_copy);
 }
 
@@ -149,13 +188,17 @@ void LocalWorld::copy(Instance &from, bool in_place) {
   Instance &to = add_instance(now_ + random_.between(1, 500) * kMs, ++directories_);
   copy_disk(from, to);
   const OwnRecord &record = *to.disk.cache;
-  to.ghost.forbidden = {record.node};
+  to.ghost.forbidden.clear();
+  for (std::uint32_t i = 0; i < 1U << record.log2_lanes; ++i) {
+    to.ghost.forbidden.push_back(record.node + i);
+  }
   for (const auto *past : {&record.left, &record.former}) {
     for (const PastNode &known : *past) to.ghost.forbidden.push_back(known.node);
   }
   // Its settings may pin one of those, whichever.
   if (random_.one_in(4)) {
     to.policy.shard = to.ghost.forbidden[random_.below(to.ghost.forbidden.size())];
+    if (to.policy.shard % (1 << kLog2Lanes) != 0) to.policy.log2_lanes = 0;
   }
   tell(to, in_place ? "restored from" : "copied from", from.number, "node", record.node);
   if (!in_place) {
@@ -174,7 +217,11 @@ std::unique_ptr<Registry> LocalWorld::open_registry(Instance &instance) {
   // Two copies may draw the same node: a documented limit. Here they don't. The
   // registry skips nodes, fewer than the stride, so what it makes of these
   // differs.
-  host.draw = [this](std::uint64_t n) { return draws_++ * kDrawStride % n; };
+  host.draw = [this](std::uint64_t n) {
+    const std::uint64_t node = draws_++ * (has_lanes_ ? kWideStride : kDrawStride);
+    const bool is_block = n <= layout_.shard.max() >> kLog2Lanes;
+    return (is_block ? node >> kLog2Lanes : node) % n;
+  };
   return std::make_unique<LocalRegistry>(instance.disk, layout_, host);
 }
 
@@ -253,16 +300,24 @@ void LocalWorld::on_reply(Instance &instance) {
 // --- checks ------------------------------------------------------------------
 
 void LocalWorld::on_publish(Instance &instance, const Grant &grant, bool acquired) {
+  if (grant.log2_lanes > 0) see(Seen::lanes);
+  for (std::uint32_t i = 0; i < 1U << grant.log2_lanes; ++i) {
+    check_published(instance, grant.node + i, grant, acquired);
+  }
+}
+
+void LocalWorld::check_published(Instance &instance, std::uint32_t node, const Grant &grant,
+                                 bool acquired) {
   Ghost &ghost = instance.ghost;
   const auto &durable = instance.disk.durable;
-  if (!durable || ceiling_in(*durable, grant.node) < grant.ceiling) {
+  if (!durable || ceiling_in(*durable, node) < grant.ceiling) {
     fail(Broken::u3, "ceiling " + std::to_string(grant.ceiling) + " is published and not durable");
   }
-  ghost.durable[grant.node] = std::max(ghost.durable[grant.node], grant.ceiling);
-  if (contains(ghost.forbidden, grant.node)) {
-    fail(Broken::u8, "a copy holds node " + std::to_string(grant.node) + " of its original");
+  ghost.durable[node] = std::max(ghost.durable[node], grant.ceiling);
+  if (contains(ghost.forbidden, node)) {
+    fail(Broken::u8, "a copy holds node " + std::to_string(node) + " of its original");
   }
-  const auto highest = highest_tick_.find(grant.node);
+  const auto highest = highest_tick_.find(node);
   if (acquired && highest != highest_tick_.end() && ghost.floors[grant.node] <= highest->second) {
     fail(Broken::u5, "the floor is not above what was issued with the node");
   }

@@ -19,6 +19,7 @@ class LocalWorld final : public World {
   void begin() override;
   void chaos() override;
   bool is_spent() const override;
+  void on_start(Instance &instance) override;
   bool all_is_well() override;
   std::unique_ptr<Registry> open_registry(Instance &instance) override;
   void on_end(Instance &instance) override;
@@ -33,8 +34,11 @@ class LocalWorld final : public World {
   void copy(Instance &from, bool in_place);
   void confirm_copy(Instance &instance);
   void check_disk(Instance &instance);
+  void check_published(Instance &instance, std::uint32_t node, const Grant &grant, bool acquired);
+  std::uint64_t max_draws() const;
 
   std::uint64_t draws_ = 0;
+  bool has_lanes_ = false;                                   // instances that hold blocks of nodes
   std::map<int, std::unique_ptr<Registry>> old_registries_;  // Mutant::old_life_writes
 };
 

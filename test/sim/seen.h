@@ -41,6 +41,7 @@ enum class Seen : std::uint8_t {
   frozen,
   ahead_at_start,
   pinned,
+  observed,
   // of fleets
   block_clone,
   lanes,
@@ -117,8 +118,9 @@ inline constexpr SeenName kSeenNames[] = {
     {"frozen", true, true},
     {"start ahead of the clock", true, true},
     {"pinned", true, true},
+    {"ID of another instance observed", true, true},
     {"clone that doesn't show", false, true},
-    {"block of lanes", false, true},
+    {"block of lanes", true, true},
     {"node taken over", false, true},
     {"living holder displaced", false, true},
     {"waited for liveness to end", false, true},

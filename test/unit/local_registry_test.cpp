@@ -310,20 +310,20 @@ TEST_F(LocalRegistryTest, a_confirmed_copy_starts_above_every_ceiling_of_the_nod
 }
 
 TEST_F(LocalRegistryTest, a_rotation_that_could_not_follow_the_clock_is_refused) {
-  Opened registry = open("data", "time:41 shard:8 sequence:12");
+  Opened registry = open("data", "time:41 shard:10 sequence:12");
   ask(registry, acquire(1, 900000));
   RegistryRequest request = acquire(1, 0);
   request.fresh = true;
   // Each further back, until the list of nodes left overflows.
   int rotations = 0;
-  for (std::uint64_t tick = 890000; tick > 100000; tick -= 10000, ++rotations) {
+  for (std::uint64_t tick = 890000; tick > 100000; tick -= 3000, ++rotations) {
     request.issuing_tick = tick;
     request.latest = tick + 1000;
     const RegistryReply reply = ask(registry, request);
     if (reply.outcome == RegistryOutcome::refused) break;
     EXPECT_LE(reply.floor, request.latest);
   }
-  EXPECT_EQ(rotations, 65) << "one more than the list holds";
+  EXPECT_EQ(rotations, 257) << "one more than the list holds";
   // Nothing was changed by it: the node is held, and later ones can be had.
   EXPECT_EQ(ask(registry, extend(1, 950000)).outcome, RegistryOutcome::done);
   request.issuing_tick = 960000;
@@ -547,16 +547,147 @@ TEST_F(LocalRegistryTest, a_rotation_takes_another_node_above_the_ceiling_of_the
   EXPECT_EQ(ask(registry, release).outcome, RegistryOutcome::done);
 }
 
-TEST_F(LocalRegistryTest, has_no_fleet_and_no_lanes) {
+TEST_F(LocalRegistryTest, has_no_fleet) {
   Opened registry = open();
   for (const RegistryAsk what : {RegistryAsk::list, RegistryAsk::raise, RegistryAsk::retire}) {
     RegistryRequest request = acquire(1, 5000);
     request.ask = what;
     EXPECT_EQ(ask(registry, request).outcome, RegistryOutcome::refused);
   }
-  RegistryRequest wide = acquire(1, 5000);
-  wide.log2_lanes = 2;
-  EXPECT_EQ(ask(registry, wide).outcome, RegistryOutcome::refused);
+}
+
+// --- lanes ---------------------------------------------------------------------
+
+TEST_F(LocalRegistryTest, an_aligned_block_is_drawn_but_never_the_one_with_node_0) {
+  std::set<std::uint32_t> nodes;
+  for (int i = 0; i < 40; ++i) {
+    fs::remove_all(directory());
+    Opened registry = open("data", "time:41 shard:5 sequence:12");
+    RegistryRequest request = acquire(1, 5000);
+    request.log2_lanes = 3;
+    const RegistryReply reply = ask(registry, request);
+    ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+    EXPECT_EQ(reply.log2_lanes, 3u);
+    EXPECT_EQ(reply.node % 8, 0u);
+    nodes.insert(reply.node);
+  }
+  EXPECT_EQ(nodes, (std::set<std::uint32_t>{8, 16, 24}));
+  // All nodes: one of them is node 0.
+  fs::remove_all(directory());
+  Opened registry = open("data", "time:41 shard:5 sequence:12");
+  RegistryRequest request = acquire(1, 5000);
+  request.log2_lanes = 5;
+  EXPECT_EQ(ask(registry, request).outcome, RegistryOutcome::refused);
+  request.shard = 0;
+  EXPECT_EQ(ask(registry, request).outcome, RegistryOutcome::done);
+}
+
+TEST_F(LocalRegistryTest, a_block_is_kept_extended_and_resumed_as_one) {
+  std::uint32_t node = 0;
+  {
+    Opened registry = open();
+    RegistryRequest request = acquire(1, 5000);
+    request.log2_lanes = 6;
+    node = ask(registry, request).node;
+    RegistryRequest more = extend(1, 9000);
+    EXPECT_EQ(ask(registry, more).outcome, RegistryOutcome::refused) << "of so many lanes";
+    more.log2_lanes = 6;
+    const RegistryReply extended = ask(registry, more);
+    EXPECT_EQ(extended.outcome, RegistryOutcome::done);
+    EXPECT_EQ(extended.log2_lanes, 6u);
+  }
+  Opened again = open();
+  RegistryRequest resume = acquire(1, 0);
+  resume.ask = RegistryAsk::resume;
+  resume.node = node;
+  resume.ceiling = 9000;
+  EXPECT_EQ(ask(again, resume).outcome, RegistryOutcome::refused) << "of so many lanes";
+  resume.log2_lanes = 6;
+  const RegistryReply resumed = ask(again, resume);
+  EXPECT_EQ(resumed.outcome, RegistryOutcome::done);
+  EXPECT_EQ(resumed.log2_lanes, 6u);
+  Opened restarted = open();
+  RegistryRequest request = acquire(2, 5000);
+  request.log2_lanes = 6;
+  const RegistryReply reply = ask(restarted, request);
+  EXPECT_EQ(reply.node, node);
+  EXPECT_EQ(reply.floor, 9000u);
+}
+
+// U4, U5: with other lanes than before, each node's ceiling is remembered.
+TEST_F(LocalRegistryTest, other_lanes_are_other_nodes_above_all_that_was_promised) {
+  std::map<std::uint32_t, std::uint64_t> ceilings;
+  std::uint64_t highest = 0;
+  for (const unsigned lanes : {0u, 2u, 5u, 0u, 3u, 3u, 1u, 6u, 0u, 4u}) {
+    Opened registry = open("data", "time:41 shard:7 sequence:12");
+    RegistryRequest request = acquire(1 + highest, 100);
+    request.log2_lanes = static_cast<std::uint8_t>(lanes);
+    const RegistryReply reply = ask(registry, request);
+    ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+    EXPECT_EQ(reply.node % (1u << lanes), 0u);
+    EXPECT_GE(reply.floor, highest);
+    for (unsigned i = 0; i < 1u << lanes; ++i) {
+      EXPECT_GE(reply.floor, ceilings[reply.node + i]);
+      ceilings[reply.node + i] = reply.ceiling;
+    }
+    highest = reply.ceiling;
+  }
+}
+
+// Policy `rotate`: each block back in time is free of what the later ones were promised.
+TEST_F(LocalRegistryTest, rotation_of_blocks_never_comes_back_to_a_node_with_a_later_ceiling) {
+  Opened registry = open("data", "time:41 shard:7 sequence:12");
+  RegistryRequest request = acquire(1, 900000);
+  request.log2_lanes = 4;
+  RegistryReply reply = ask(registry, request);
+  std::set<std::uint32_t> blocks = {reply.node};
+  request.fresh = true;
+  for (std::uint64_t tick = 800000; tick >= 300000; tick -= 100000) {
+    request.issuing_tick = tick;
+    request.latest = tick + 1000;
+    reply = ask(registry, request);
+    ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+    EXPECT_EQ(reply.node % 16, 0u);
+    EXPECT_TRUE(blocks.insert(reply.node).second) << "block " << reply.node << " again";
+  }
+  EXPECT_EQ(blocks.size(), 7u) << "all but the one with node 0";
+  request.issuing_tick = 200000;
+  request.latest = 201000;
+  EXPECT_EQ(ask(registry, request).outcome, RegistryOutcome::refused);
+}
+
+TEST_F(LocalRegistryTest, a_copy_takes_no_node_of_the_blocks_its_original_has_held) {
+  for (const unsigned lanes : {0u, 1u, 4u}) {
+    for (int i = 0; i < 10; ++i) {
+      fs::remove_all(directory());
+      fs::remove_all(directory("copy"));
+      std::uint32_t node = 0;
+      {
+        Opened original = open("data", "time:41 shard:5 sequence:12");
+        RegistryRequest request = acquire(1, 5000);
+        request.log2_lanes = 3;
+        node = ask(original, request).node;
+      }
+      fs::copy(directory(), directory("copy"));
+      Opened copy = open("copy", "time:41 shard:5 sequence:12");
+      RegistryRequest request = acquire(2, 6000);
+      request.log2_lanes = static_cast<std::uint8_t>(lanes);
+      const RegistryReply reply = ask(copy, request);
+      if (lanes == 4) {  // of two blocks one has node 0
+        if (node >= 16) {
+          EXPECT_EQ(reply.outcome, RegistryOutcome::refused);
+          continue;
+        }
+      }
+      ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+      for (std::uint32_t n = reply.node; n < reply.node + (1u << lanes); ++n) {
+        EXPECT_NE(n / 8, node / 8);
+      }
+      RegistryRequest pinned = acquire(3, 7000);
+      pinned.shard = node + 5;
+      EXPECT_EQ(ask(copy, pinned).outcome, RegistryOutcome::refused);
+    }
+  }
 }
 
 }  // namespace

@@ -72,8 +72,8 @@ RC_GTEST_PROP(OwnRecord, gives_back_what_was_written, ()) {
   record.directory = {*rc::gen::arbitrary<std::uint64_t>(), *rc::gen::arbitrary<std::int64_t>()};
   record.incarnation.words = {*rc::gen::arbitrary<std::uint64_t>(),
                               *rc::gen::arbitrary<std::uint64_t>()};
-  record.node = *rc::gen::arbitrary<std::uint32_t>();
-  record.log2_lanes = *rc::gen::arbitrary<std::uint32_t>();
+  record.log2_lanes = *rc::gen::inRange<std::uint32_t>(0, 7);
+  record.node = *rc::gen::arbitrary<std::uint32_t>() >> record.log2_lanes << record.log2_lanes;
   record.ceiling = *rc::gen::arbitrary<std::uint64_t>();
   for (std::vector<PastNode> *past : {&record.former, &record.left}) {
     for (const std::uint64_t ceiling : *rc::gen::arbitrary<std::vector<std::uint64_t>>()) {
@@ -129,12 +129,15 @@ TEST(OwnRecord, malformed_lists_are_refused) {
     EXPECT_FALSE(reads(with("former", bad))) << bad;
   }
   EXPECT_FALSE(reads(with("base", "")));
+  EXPECT_FALSE(reads(with("log2_lanes", "1"))) << "node 397 begins no block of two";
+  EXPECT_FALSE(reads(with("log2_lanes", "7")));
+  EXPECT_FALSE(reads(with("log2_lanes", "4294967295")));
 }
 
 TEST_F(OwnRecordFile, the_longest_record_there_can_be_fits) {
   OwnRecord record = sample();
   record.former.assign(256, {0x7fffffff, UINT64_MAX >> 1});
-  record.left.assign(64, {0x7fffffff, UINT64_MAX >> 1});
+  record.left.assign(256, {0x7fffffff, UINT64_MAX >> 1});
   RecordFile file(directory());
   ASSERT_TRUE(file.store(record, why_)) << why_;
   OwnRecord again;
