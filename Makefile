@@ -14,7 +14,8 @@ REGISTRY_SRCS = src/registry/own_record.cpp src/registry/local_registry.cpp \
 PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/layouts.cpp \
 	src/pg/issue.cpp src/pg/type.cpp src/pg/codec.cpp src/pg/time_predicates.cpp src/pg/views.cpp src/pg/worker.cpp \
 	src/pg/clocks.cpp src/pg/mailbox.cpp src/pg/operations.cpp src/pg/registry_link.cpp \
-	src/pg/worker_text.cpp src/pg/secrecy.cpp src/pg/mask.cpp
+	src/pg/worker_text.cpp src/pg/secrecy.cpp src/pg/mask.cpp src/pg/nextval.cpp \
+	src/pg/scopes.cpp src/pg/statistics.cpp src/pg/observe.cpp
 OBJS = $(CORE_SRCS:.cpp=.o) $(REGISTRY_SRCS:.cpp=.o) $(PG_SRCS:.cpp=.o)
 # A library of its own, which only the worker loads, and only for a fleet: libpq
 # and libcurl stay out of the postmaster and the backends.

@@ -411,7 +411,106 @@ COMMENT ON FUNCTION idgen_internal.batch_support(internal) IS 'planner support: 
 CREATE FUNCTION snowflake_batch(n integer) RETURNS SETOF snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     ROWS 1000 SUPPORT idgen_internal.batch_support;
+CREATE FUNCTION snowflake_batch(n integer, scope text) RETURNS SETOF snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    ROWS 1000 SUPPORT idgen_internal.batch_support;
 COMMENT ON FUNCTION snowflake_batch(integer) IS 'n IDs in ascending order, from 1 to idgen.max_batch';
+COMMENT ON FUNCTION snowflake_batch(integer, text) IS 'n IDs of a scope in ascending order, from 1 to idgen.max_batch';
+
+CREATE FUNCTION snowflake_reserve(n bigint, OUT first snowflakeid, OUT last snowflakeid, OUT count bigint) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_reserve' LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
+CREATE FUNCTION snowflake_reserve(n bigint, scope text, OUT first snowflakeid, OUT last snowflakeid, OUT count bigint) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_reserve' LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION snowflake_reserve(bigint) IS 'n IDs as runs of consecutive integers, in ascending order; from 1 to idgen.max_batch';
+COMMENT ON FUNCTION snowflake_reserve(bigint, text) IS 'n IDs of a scope as runs of consecutive integers, in ascending order; from 1 to idgen.max_batch';
+
+CREATE FUNCTION snowflake_reserve_run(n integer) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_reserve_run' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_reserve_run(n integer, scope text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_reserve_run' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_reserve_run(integer) IS 'the first of n consecutive integers that are all IDs of the caller''s; as many at most as a tick has';
+COMMENT ON FUNCTION snowflake_reserve_run(integer, text) IS 'the first of n consecutive integers that are all IDs of the caller''s, of a scope; as many at most as a tick has';
+
+-- Scopes: named streams of IDs. Which there are is this table's to say, also after
+-- a restore, and on subscribers and standbys.
+
+CREATE TABLE idgen_internal.scope (name name PRIMARY KEY CHECK (name <> ''));
+COMMENT ON TABLE idgen_internal.scope IS 'the scopes of this database, but for the one that all databases share';
+COMMENT ON COLUMN idgen_internal.scope.name IS 'as snowflake_nextval() takes it';
+CREATE FUNCTION idgen_internal.scope_guard() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'idgen_scope_guard' LANGUAGE C;
+COMMENT ON FUNCTION idgen_internal.scope_guard() IS 'trigger that keeps sessions informed of the scopes there are';
+REVOKE ALL ON FUNCTION idgen_internal.scope_guard() FROM PUBLIC;
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.scope
+    FOR EACH ROW EXECUTE FUNCTION idgen_internal.scope_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON idgen_internal.scope
+    FOR EACH STATEMENT EXECUTE FUNCTION idgen_internal.scope_guard();
+ALTER TABLE idgen_internal.scope
+    ENABLE ALWAYS TRIGGER guard, ENABLE ALWAYS TRIGGER guard_truncate;
+SELECT pg_catalog.pg_extension_config_dump('idgen_internal.scope', '');
+GRANT SELECT ON idgen_internal.scope TO PUBLIC;
+
+CREATE VIEW snowflake_scopes AS
+    SELECT name FROM idgen_internal.scope;
+COMMENT ON VIEW snowflake_scopes IS 'the scopes of this database, beside the one that all databases share';
+GRANT SELECT ON snowflake_scopes TO PUBLIC;
+
+CREATE FUNCTION snowflake_nextval(scope text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_nextval_in' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_nextval(text) IS 'next ID of a scope: unique in it, greater than every ID issued in it before on this instance';
+
+CREATE FUNCTION snowflake_create_scope(name text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    IF coalesce(name, '') = '' THEN
+        RAISE EXCEPTION 'a scope must have a name'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- A longer one would be cut by the type "name".
+    IF octet_length(name) > 63 THEN
+        RAISE EXCEPTION 'scope name "%" is too long', name
+            USING ERRCODE = 'name_too_long', DETAIL = 'It may have 63 bytes.';
+    END IF;
+    INSERT INTO idgen_internal.scope (name) VALUES (name);
+    IF NOT FOUND THEN
+        RAISE unique_violation;
+    END IF;
+EXCEPTION
+    WHEN unique_violation THEN
+        RAISE EXCEPTION 'scope "%" already exists', name
+            USING ERRCODE = 'duplicate_object';
+END
+$$;
+COMMENT ON FUNCTION snowflake_create_scope(text) IS 'makes a scope of this database: a stream of IDs of its own, with all that a node can issue';
+
+CREATE FUNCTION snowflake_drop_scope(name text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    IF name = 'default' THEN
+        RAISE EXCEPTION 'scope "default" can''t be dropped'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'It is the scope of snowflake_nextval() without an argument.';
+    END IF;
+    DELETE FROM idgen_internal.scope AS s WHERE s.name::text = name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'scope "%" does not exist', name
+            USING ERRCODE = 'undefined_object';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION snowflake_drop_scope(text) IS 'drops a scope of this database; if it is made again, it goes on above all that it has issued';
+REVOKE ALL ON FUNCTION snowflake_create_scope(text), snowflake_drop_scope(text) FROM PUBLIC;
+
+-- The receive rule of a hybrid logical clock.
+CREATE FUNCTION snowflake_observe(id snowflakeid) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_observe' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_observe(id bigint) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_observe' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_observe(snowflakeid) IS 'sees to it that IDs issued here from now on are greater than one of another instance; false if that lies too far ahead of the clock, and is ignored';
+COMMENT ON FUNCTION snowflake_observe(bigint) IS 'sees to it that IDs issued here from now on are greater than one of another instance; false if that lies too far ahead of the clock, and is ignored';
+REVOKE ALL ON FUNCTION snowflake_observe(snowflakeid), snowflake_observe(bigint) FROM PUBLIC;
 
 ------------------------------------------------------------------------------
 -- Decoding and encoding
@@ -813,15 +912,34 @@ CREATE VIEW snowflake_clock_events AS
 COMMENT ON VIEW snowflake_clock_events IS 'what happened to the clock since shared memory was initialised, the last 128 events';
 
 CREATE FUNCTION idgen_internal.stats(
-    OUT scope text, OUT ids bigint, OUT calls bigint, OUT batches bigint,
-    OUT waits_clock bigint, OUT waits_ceiling bigint, OUT waits_node bigint,
-    OUT wait_time interval)
-    RETURNS record
-    AS 'MODULE_PATHNAME', 'idgen_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
+    OUT scope text, OUT database text, OUT ids bigint, OUT calls bigint, OUT batches bigint,
+    OUT waits_clock bigint, OUT waits_clock_time interval, OUT waits_clock_longest interval,
+    OUT waits_ceiling bigint, OUT waits_ceiling_time interval, OUT waits_ceiling_longest interval,
+    OUT waits_node bigint, OUT waits_node_time interval, OUT waits_node_longest interval,
+    OUT exhausted bigint, OUT peak_use double precision, OUT lead interval, OUT stats_reset timestamptz)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_stats' LANGUAGE C VOLATILE PARALLEL SAFE ROWS 4;
 COMMENT ON FUNCTION idgen_internal.stats() IS 'implementation of the view snowflake_stats';
 CREATE VIEW snowflake_stats AS
-    SELECT s.* FROM idgen_internal.stats() AS s WHERE s.scope IS NOT NULL;
-COMMENT ON VIEW snowflake_stats IS 'IDs issued, calls and waits since shared memory was initialised';
+    SELECT s.* FROM idgen_internal.stats() AS s;
+COMMENT ON VIEW snowflake_stats IS 'IDs issued, calls and waits, of each scope in use and (scope is null) of all together; empty if idgen is not preloaded';
+
+CREATE FUNCTION idgen_internal.worker_stats(
+    OUT starts bigint, OUT started timestamptz, OUT turns bigint, OUT acquisitions bigint,
+    OUT renewals bigint, OUT failures bigint, OUT losses bigint, OUT last_renewal timestamptz,
+    OUT renewal_time interval, OUT renewal_mean interval, OUT renewal_longest interval,
+    OUT observations bigint, OUT observations_ignored bigint, OUT stats_reset timestamptz)
+    RETURNS record
+    AS 'MODULE_PATHNAME', 'idgen_worker_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.worker_stats() IS 'implementation of the view snowflake_worker_stats';
+CREATE VIEW snowflake_worker_stats AS
+    SELECT w.* FROM idgen_internal.worker_stats() AS w WHERE w.starts IS NOT NULL;
+COMMENT ON VIEW snowflake_worker_stats IS 'what the worker has done: ceilings renewed, how long that took, failures; IDs of others that were seen; empty if idgen is not preloaded';
+
+CREATE FUNCTION snowflake_reset_stats() RETURNS void
+    AS 'MODULE_PATHNAME', 'idgen_reset_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_reset_stats() IS 'lets snowflake_stats and snowflake_worker_stats count from 0';
+REVOKE ALL ON FUNCTION snowflake_reset_stats() FROM PUBLIC;
 
 CREATE FUNCTION idgen_internal.leased_fleet(
     OUT node bigint, OUT region integer, OUT shard integer, OUT state text, OUT alive boolean,
@@ -871,11 +989,13 @@ GRANT EXECUTE ON FUNCTION idgen_internal.leased_fleet(), idgen_internal.coordina
 GRANT SELECT ON snowflake_fleet TO pg_monitor;
 
 REVOKE ALL ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
-    idgen_internal.clock_events(), idgen_internal.stats() FROM PUBLIC;
-REVOKE ALL ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats FROM PUBLIC;
+    idgen_internal.clock_events(), idgen_internal.stats(), idgen_internal.worker_stats() FROM PUBLIC;
+REVOKE ALL ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats,
+    snowflake_worker_stats FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
-    idgen_internal.clock_events(), idgen_internal.stats() TO pg_monitor;
-GRANT SELECT ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats TO pg_monitor;
+    idgen_internal.clock_events(), idgen_internal.stats(), idgen_internal.worker_stats() TO pg_monitor;
+GRANT SELECT ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats,
+    snowflake_worker_stats TO pg_monitor;
 
 ------------------------------------------------------------------------------
 -- Operations, not for PUBLIC

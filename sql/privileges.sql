@@ -9,6 +9,9 @@ CREATE ROLE regress_idgen_monitor IN ROLE pg_monitor;
 SET ROLE regress_idgen_plain;
 SELECT snowflake_nextval() IS NOT NULL AS issued;
 SELECT count(*) FROM snowflake_batch(10);
+SELECT sum(count) FROM snowflake_reserve(10);
+SELECT snowflake_reserve_run(10) IS NOT NULL AS issued;
+SELECT count(*) FROM snowflake_scopes;
 SELECT sequence FROM snowflake_decode(4097);
 SELECT snowflake_node(4097::bigint), snowflake_encode('2025-01-01 UTC', 1, 1);
 SELECT snowflake_unmask(snowflake_mask(4097, sha256('k')), sha256('k'));
@@ -19,12 +22,14 @@ RESET idgen.max_wait;
 -- Not the instance's state, nor what lies behind the views.
 SELECT state FROM snowflake_instance;
 SELECT scope FROM snowflake_stats;
+SELECT turns FROM snowflake_worker_stats;
 SELECT state FROM snowflake_clock;
 SELECT event FROM snowflake_clock_events;
 SELECT * FROM idgen_internal.instance();
 SELECT * FROM idgen_internal.clock();
 SELECT * FROM idgen_internal.clock_events();
 SELECT * FROM idgen_internal.stats();
+SELECT * FROM idgen_internal.worker_stats();
 SELECT * FROM idgen_internal.configured_layout();
 SHOW idgen.registry;
 
@@ -40,6 +45,11 @@ SELECT snowflake_retire_node(5);
 SELECT snowflake_allow_leasing('regress_idgen_plain');
 SELECT snowflake_create_layout('mine', 'time:41', '0');
 SELECT snowflake_create_layout('mine', 'time:41', 0);
+SELECT snowflake_create_scope('mine');
+SELECT snowflake_drop_scope('mine');
+SELECT snowflake_observe(4097::bigint);
+SELECT snowflake_observe(4097::bigint::snowflakeid);
+SELECT snowflake_reset_stats();
 
 -- Nor see the fleet that is coordinated here, nor lease from it.
 SELECT * FROM snowflake_fleet;
@@ -81,6 +91,9 @@ SELECT state, kernel IS NOT NULL AS kernel FROM snowflake_clock;
 SELECT event FROM snowflake_clock_events WHERE number = 1;
 SELECT snowflake_accept_clock();
 SELECT scope, ids > 0 AS issued, calls > 0 AS called, batches > 0 AS batched FROM snowflake_stats;
+SELECT starts, turns > 0 AS works, acquisitions, renewals > 0 AS renewed, failures, losses,
+       renewal_time > '0' AND renewal_mean > '0' AND renewal_longest >= renewal_mean AS timed FROM snowflake_worker_stats;
+SELECT snowflake_reset_stats();
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('mine', 'time:41', '0');
 RESET ROLE;
 

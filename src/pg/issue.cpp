@@ -1,32 +1,14 @@
-// snowflake_nextval() and snowflake_batch(): fmgr -> the core's generator on the
-// words in shared memory -> Datum. No lock, system call, allocation, WAL or
-// catalogue access unless a caller has to wait.
+// The way round of a call that can't be issued IDs at once.
 
 #include "pg/issue.h"
 
-#include "core/generator.h"
-#include "pg/clocks.h"
-#include "pg/errors.h"
-#include "pg/injection.h"
-#include "pg/layouts.h"
-#include "pg/registry_link.h"
-#include "pg/settings.h"
-#include "pg/shmem.h"
+#include <algorithm>
 
-IDGEN_SQL_FUNCTION(idgen_nextval);
-IDGEN_SQL_FUNCTION(idgen_batch);
-IDGEN_SQL_FUNCTION(idgen_batch_support);
+#include "pg/errors.h"
+#include "pg/registry_link.h"
 
 namespace idgen::pg {
 namespace {
-
-[[noreturn]] void report_not_preloaded() {
-  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                  errmsg("idgen is not preloaded, so this server can't issue IDs"),
-                  errhint("Add \"shared_preload_libraries = 'idgen'\" to postgresql.conf and "
-                          "restart the server. Decoding works without.")));
-  pg_unreachable();
-}
 
 [[noreturn]] void report_single_user() {
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -81,8 +63,9 @@ const char *hint_for(ClockTrouble trouble) {
   }
 }
 
-// The instance can't issue, and waiting won't help.
-[[noreturn]] void report_refusal(GrantState state) {
+}  // namespace
+
+void report_refusal(GrantState state) {
   const WorkerReport report = read_worker_report();
   switch (state) {
     case GrantState::breaker:
@@ -136,8 +119,7 @@ const char *hint_for(ClockTrouble trouble) {
   pg_unreachable();
 }
 
-// max_wait is over.
-[[noreturn]] void report_max_wait(const Decision &decision) {
+void report_max_wait(const Decision &decision) {
   const WorkerReport report = read_worker_report();
   const char *reason = "no node has been acquired yet";
   if (decision.verdict == Verdict::lead) {
@@ -163,63 +145,68 @@ const char *hint_for(ClockTrouble trouble) {
   pg_unreachable();
 }
 
+namespace {
+
 GrantState current_state() {
   return unpack(issue_layout, shared->grant.load(std::memory_order_acquire)).state;
 }
 
-IssueWords issue_words() {
-  return {shared->last, shared->grant, shared->clock_offset};
+// A call's wait, which may be several sleeps.
+struct Waiting {
+  std::int64_t deadline;
+  std::int64_t since = 0;  // for this reason
+  WaitReason reason = kWaitReasons;
+};
+
+WaitReason reason_of(const Decision &decision) {
+  if (decision.verdict == Verdict::lead) return kWaitClock;
+  return decision.verdict == Verdict::ceiling ? kWaitCeiling : kWaitNode;
 }
 
-pg_attribute_always_inline Issued try_issue_here(std::uint64_t n) {
-  return try_issue(issue_words(), issue_layout, n, max_lead_ticks, monotonic_ns, PauseCaller{});
+uint32 event_of(WaitReason reason) {
+  if (reason == kWaitClock) return clock_wait_event();
+  return reason == kWaitCeiling ? ceiling_wait_event() : node_wait_event();
 }
 
 // Sleeps until the worker publishes or the time is near when `decision` might
-// come out better, at most `left_ns`.
-void wait_for_room(const Decision &decision, std::int64_t left_ns) {
-  std::int64_t ns = left_ns;
-  uint32 event = node_wait_event();
-  Counters &counters = my_counters();
-  if (decision.verdict == Verdict::lead) {
-    event = clock_wait_event();
-    add(counters.waits_lead, 1);
+// come out better, at most until the deadline, which is still to come.
+void wait_for_room(const Decision &decision, Waiting &waiting, int column) {
+  const WaitReason reason = reason_of(decision);
+  const std::int64_t before = monotonic_ns();
+  std::int64_t ns = waiting.deadline - before;
+  if (reason == kWaitClock) {
     // From now to the start of the tick that makes room.
-    const std::int64_t issuing =
-        monotonic_ns() + shared->clock_offset.load(std::memory_order_relaxed);
+    const std::int64_t issuing = before + shared->clock_offset.load(std::memory_order_relaxed);
     const std::int64_t needed =
         static_cast<std::int64_t>(decision.wait_ticks) * issue_layout.tick_ns -
         issuing % issue_layout.tick_ns;
     if (needed < ns) ns = needed;
-  } else if (decision.verdict == Verdict::ceiling) {
-    event = ceiling_wait_event();
-    add(counters.waits_ceiling, 1);
-  } else {
-    add(counters.waits_grant, 1);
   }
-  const std::int64_t before = monotonic_ns();
+  Counters::Waits &waits = my_counters(column).waits[reason];
+  if (reason != waiting.reason) {
+    waiting.reason = reason;
+    waiting.since = before;
+    add(waits.count, 1);
+  }
   const long ms = static_cast<long>((ns + 999999) / 1000000);
-  ConditionVariableTimedSleep(&shared->grant_changed, ms > 0 ? ms : 1, event);
-  add(counters.wait_us, static_cast<std::uint64_t>((monotonic_ns() - before) / 1000));
+  ConditionVariableTimedSleep(&shared->grant_changed, ms > 0 ? ms : 1, event_of(reason));
+  const std::int64_t after = monotonic_ns();
+  add(waits.us, static_cast<std::uint64_t>((after - before) / 1000));
+  note_most(waits.longest_us, static_cast<std::uint64_t>((after - waiting.since) / 1000));
 }
 
-// The way of a caller that can't be served at once: waits, or reports why not.
-pg_noinline Issued issue_slowly(std::uint64_t n) {
+// Attempts until one comes out: `attempt(waited)` says how.
+template <typename Attempt>
+Issued attempt_slowly(int column, Attempt &&attempt) {
   if (!IsUnderPostmaster) report_single_user();
-  const std::int64_t deadline = monotonic_ns() + ms_to_ns(max_wait);
-  bool waited = false;
+  Waiting waiting = {monotonic_ns() + ms_to_ns(max_wait)};
   ConditionVariablePrepareToSleep(&shared->grant_changed);
   for (;;) {
     // Again after being on the waiters' list: a grant published in between
     // would be missed.
-    Issued issued = try_issue_here(n);
-    // Who has waited and finds the room of long requests taken again, by single
-    // callers, takes a few IDs as one of them: or he would wait for ever.
-    if (waited && issued.decision.verdict == Verdict::lead && n > issue_layout.short_run()) {
-      issued = try_issue_here(issue_layout.short_run());
-    }
+    const Issued issued = attempt(waiting.reason != kWaitReasons);
     const Decision &decision = issued.decision;
-    if (decision.verdict == Verdict::issued) {
+    if (decision.verdict == Verdict::issued || decision.verdict == Verdict::moved) {
       ConditionVariableCancelSleep();
       return issued;
     }
@@ -227,32 +214,54 @@ pg_noinline Issued issue_slowly(std::uint64_t n) {
     if (decision.verdict == Verdict::not_held && decision.grant_state != GrantState::acquiring) {
       report_refusal(decision.grant_state);
     }
-    const std::int64_t left = deadline - monotonic_ns();
-    if (left <= 0) report_max_wait(decision);
-    wait_for_room(decision, left);
-    waited = true;
+    if (monotonic_ns() >= waiting.deadline) report_max_wait(decision);
+    wait_for_room(decision, waiting, column);
   }
 }
 
-// Issues 1 to n IDs; returns when it has some.
-pg_attribute_always_inline Issued issue(std::uint64_t n) {
-  if (unlikely(shared == nullptr)) report_not_preloaded();
-  require_own_layout_is_issued();
-  Issued issued = try_issue_here(n);
-  if (unlikely(issued.decision.verdict != Verdict::issued)) issued = issue_slowly(n);
-  add(my_counters().ids, issued.decision.count);
-  return issued;
+}  // namespace
+
+pg_noinline Issued issue_slowly(const Stream &stream, const Want &want) {
+  return attempt_slowly(stream.column, [&](bool waited) {
+    Issued issued = try_issue_here(stream, want);
+    // Who has waited and finds the room of long requests taken again, by single
+    // callers, takes a few IDs as one of them: or he would wait for ever.
+    if (waited && issued.decision.verdict == Verdict::lead) {
+      Want few = want;
+      if (!want.whole) few.n = std::min(want.n, issue_layout.short_run());
+      few.as_single = true;
+      issued = try_issue_here(stream, few);
+    }
+    return issued;
+  });
 }
 
-// What a call of snowflake_batch() has still to return.
-struct Batch {
-  Block block;
-  std::uint64_t next_index;
-  std::uint64_t run_left;    // of the run reserved
-  std::uint64_t to_reserve;  // beyond it
-};
+void start_scope_slowly(ScopeStart &start) {
+  attempt_slowly(SharedState::kDefaultColumn, [&](bool /*waited*/) {
+    Issued issued = {{.verdict = Verdict::issued}, Block(issue_layout, Grant{})};
+    LWLockAcquire(scopes_lock, LW_EXCLUSIVE);
+    if (ScopePlace *place = start.free_place()) {
+      const std::uint64_t owner = shared->owners + 1;
+      issued = start_scope_word(place->word, owner,
+                                {shared->high_water, shared->grant, shared->clock_offset},
+                                issue_layout, max_lead_ticks, monotonic_ns);
+      if (issued.decision.verdict == Verdict::issued) {
+        shared->owners = owner;
+        start.started(*place, owner);
+      }
+    }
+    LWLockRelease(scopes_lock);
+    return issued;
+  });
+}
 
-}  // namespace
+void report_not_preloaded() {
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("idgen is not preloaded, so this server can't issue IDs"),
+                  errhint("Add \"shared_preload_libraries = 'idgen'\" to postgresql.conf and "
+                          "restart the server. Decoding works without.")));
+  pg_unreachable();
+}
 
 void require_worker() {
   if (shared == nullptr) report_not_preloaded();
@@ -292,60 +301,3 @@ void require_layout_matches_record() {
 }
 
 }  // namespace idgen::pg
-
-using namespace idgen;
-using namespace idgen::pg;
-
-Datum idgen_nextval(PG_FUNCTION_ARGS) {
-  (void)fcinfo;
-  const Issued issued = issue(1);
-  add(my_counters().calls, 1);
-  PG_RETURN_INT64(static_cast<int64>(issued.decision.first));
-}
-
-Datum idgen_batch(PG_FUNCTION_ARGS) {
-  if (SRF_IS_FIRSTCALL()) {
-    const int32 n = PG_GETARG_INT32(0);
-    if (shared == nullptr) report_not_preloaded();
-    if (n < 1 || n > max_batch) {
-      ereport(ERROR,
-              (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid number of IDs: %d", n),
-               errdetail("A batch has from 1 to %d IDs.", max_batch),
-               errhint("idgen.max_batch sets the limit.")));
-    }
-    FuncCallContext *context = SRF_FIRSTCALL_INIT();
-    auto *batch =
-        static_cast<Batch *>(MemoryContextAllocZero(context->multi_call_memory_ctx, sizeof(Batch)));
-    batch->to_reserve = static_cast<std::uint64_t>(n);
-    context->user_fctx = batch;
-    add(my_counters().batches, 1);
-  }
-  FuncCallContext *context = SRF_PERCALL_SETUP();
-  auto *batch = static_cast<Batch *>(context->user_fctx);
-  if (batch->run_left == 0) {
-    if (batch->to_reserve == 0) SRF_RETURN_DONE(context);
-    CHECK_FOR_INTERRUPTS();
-    const Issued issued = issue(batch->to_reserve);
-    batch->block = issued.block;
-    batch->next_index = issued.decision.first_index;
-    batch->run_left = issued.decision.count;
-    batch->to_reserve -= issued.decision.count;
-  }
-  --batch->run_left;
-  SRF_RETURN_NEXT(context,
-                  Int64GetDatum(static_cast<int64>(batch->block.id_at(batch->next_index++))));
-}
-
-// Tells the planner how many rows snowflake_batch(n) returns.
-Datum idgen_batch_support(PG_FUNCTION_ARGS) {
-  auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
-  if (!IsA(request, SupportRequestRows)) PG_RETURN_POINTER(nullptr);
-  auto *rows = reinterpret_cast<SupportRequestRows *>(request);
-  if (!is_funcclause(rows->node)) PG_RETURN_POINTER(nullptr);
-  const auto *args = reinterpret_cast<FuncExpr *>(rows->node)->args;
-  Node *n = estimate_expression_value(rows->root, static_cast<Node *>(linitial(args)));
-  if (!IsA(n, Const)) PG_RETURN_POINTER(nullptr);
-  const auto *value = reinterpret_cast<Const *>(n);
-  rows->rows = value->constisnull ? 0 : Max(DatumGetInt32(value->constvalue), 0);
-  PG_RETURN_POINTER(rows);
-}

@@ -1,9 +1,92 @@
-// Issuing, as far as other parts of the PostgreSQL side need it.
+// Issuing: what a call issues from, the way that is always taken, and, if it can't
+// be, the way round: waiting, or an error that says why not.
 
 #ifndef IDGEN_PG_ISSUE_H
 #define IDGEN_PG_ISSUE_H
 
+#include "core/generator.h"
+#include "core/scope_word.h"
+#include "pg/clocks.h"
+#include "pg/injection.h"
+#include "pg/layouts.h"
+#include "pg/settings.h"
+#include "pg/shmem.h"
+
 namespace idgen::pg {
+
+// A scope's word, as this process has found it, and the column of its counters.
+struct Stream {
+  std::atomic<std::uint64_t> *last = nullptr;
+  const ScopeWord *place = nullptr;  // null: the default scope, whose word is always its own
+  std::uint64_t owner = 0;           // of the place, as it was found
+  int column = 0;
+};
+
+inline Stream default_stream() noexcept {
+  return {&shared->last, nullptr, 0, SharedState::kDefaultColumn};
+}
+
+struct StreamIsOurs {
+  const Stream &stream;
+  bool operator()() const noexcept {
+    return stream.place == nullptr || StillOwned{*stream.place, stream.owner}();
+  }
+};
+
+pg_attribute_always_inline Issued try_issue_here(const Stream &stream, const Want &want) noexcept {
+  return try_issue(IssueWords{*stream.last, shared->grant, shared->clock_offset}, issue_layout,
+                   want, max_lead_ticks, monotonic_ns, StreamIsOurs{stream}, PauseCaller{});
+}
+
+// Waits until `want` comes out, in part at least; or reports why it doesn't.
+// Verdict: issued or moved.
+Issued issue_slowly(const Stream &stream, const Want &want);
+
+// Where a new scope starts: waits in the same way until `place` is `owner`'s.
+// Nothing else is done by a call that finds the place no longer free, or the scope
+// started by another: `find` tells, under scopes_lock, which is to be taken (null:
+// none). Verdict: issued, also then.
+class ScopeStart {
+ public:
+  virtual ScopePlace *free_place() = 0;
+  virtual void started(ScopePlace &place, std::uint64_t owner) = 0;
+
+ protected:
+  ~ScopeStart() = default;
+};
+void start_scope_slowly(ScopeStart &start);
+
+[[noreturn]] void report_not_preloaded();
+// Why the instance issues nothing; `state` is neither active nor acquiring.
+[[noreturn]] void report_refusal(GrantState state);
+// idgen.max_wait is over; for what the decision says.
+[[noreturn]] void report_max_wait(const Decision &decision);
+
+inline void note_most(std::atomic<std::uint64_t> &most, std::uint64_t value) noexcept {
+  if (value > most.load(std::memory_order_relaxed)) most.store(value, std::memory_order_relaxed);
+}
+
+// How full ticks have become.
+inline void count_use(Counters &counters, const Issued &issued) noexcept {
+  const Block &block = issued.block;
+  const std::uint64_t first = issued.decision.first_index;
+  const std::uint64_t last = first + issued.decision.count - 1;
+  const std::uint64_t ended = ((last + 1) >> block.width) - (first >> block.width);
+  if (ended != 0) add(counters.exhausted, ended);
+  note_most(counters.peak, ended != 0 ? block.capacity() : (last & block.max_offset()) + 1);
+}
+
+// Issues 1 to want.n IDs; returns when it has some, or when the stream is no longer
+// the scope's (Verdict::moved).
+pg_attribute_always_inline Issued issue(const Stream &stream, const Want &want) {
+  require_own_layout_is_issued();
+  Issued issued = try_issue_here(stream, want);
+  if (unlikely(issued.decision.verdict != Verdict::issued)) issued = issue_slowly(stream, want);
+  if (likely(issued.decision.verdict == Verdict::issued)) {
+    count_use(my_counters(stream.column), issued);
+  }
+  return issued;
+}
 
 // Reports an error unless the instance's own record is known to name the layout
 // of the settings: only then a database may record it, too. Waits for that, up

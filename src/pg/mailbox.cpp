@@ -5,14 +5,6 @@
 namespace idgen::pg {
 namespace {
 
-void wake_worker() {
-  LWLockAcquire(info_lock, LW_SHARED);
-  const bool runs = shared->info.pid != 0;
-  const int process = shared->info.process;
-  LWLockRelease(info_lock);
-  if (runs) SetLatch(&ProcGlobal->allProcs[process].procLatch);
-}
-
 // A ticket; 0 if the queue is full.
 std::uint64_t put(Ask ask, std::int64_t argument) {
   Mailbox &mailbox = shared->mailbox;
@@ -43,6 +35,14 @@ Mailbox::Call read_answer(std::uint64_t ticket) {
 }
 
 }  // namespace
+
+void wake_worker() {
+  LWLockAcquire(info_lock, LW_SHARED);
+  const bool runs = shared->info.pid != 0;
+  const int process = shared->info.process;
+  LWLockRelease(info_lock);
+  if (runs) SetLatch(&ProcGlobal->allProcs[process].procLatch);
+}
 
 bool ask_worker(Ask ask, std::int64_t argument) {
   const std::uint64_t ticket = put(ask, argument);

@@ -28,6 +28,9 @@ bool wait_until(Done &&done) {
   return is_done;
 }
 
+// Wakes the worker, if it runs.
+void wake_worker();
+
 // Asks and waits for the answer, for idgen.max_wait at most (else IDG03). The
 // worker's refusal, with its reason, is reported as an error (55000).
 bool ask_worker(Ask ask, std::int64_t argument = 0);

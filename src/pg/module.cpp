@@ -2,6 +2,7 @@
 
 #include "pg/layouts.h"
 #include "pg/prelude.h"
+#include "pg/scopes.h"
 #include "pg/secrecy.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
@@ -16,6 +17,7 @@ void _PG_init(void);
 
 void _PG_init(void) {
   idgen::pg::watch_layouts();
+  idgen::pg::watch_scopes();
   // Loaded by a function call: decoding works, and nothing else is offered.
   if (!process_shared_preload_libraries_in_progress) return;
   idgen::pg::install_log_hook();

@@ -18,6 +18,7 @@ Layout instance_layout;
 IssueLayout issue_layout;
 int region = 0;
 int lanes = 1;
+int max_scopes = 64;
 const char *registry = "local";
 int shard = -1;
 int window = 3000;
@@ -177,6 +178,9 @@ const IntSetting int_settings[] = {
     {"idgen.lanes", "How many nodes this instance leases, as one aligned block.",
      "A power of two up to 64. Each adds the layout's IDs per tick.", &lanes, 1, 1, 64,
      PGC_POSTMASTER, 0, check_against_layout<lanes_fault>, nullptr},
+    {"idgen.max_scopes", "How many scopes can be in use at once, in all databases together.",
+     "Each takes some 128 bytes of shared memory for each process that there can be.", &max_scopes,
+     64, 0, 4096, PGC_POSTMASTER, 0, nullptr, nullptr},
     {"idgen.shard", "Shard part of this instance's node; -1 leaves it to the registry.",
      "A pinned shard must not be pinned anywhere else.", &shard, -1, -1, INT_MAX, PGC_SIGHUP, 0,
      check_against_layout<shard_fault>, nullptr},
@@ -186,8 +190,9 @@ const IntSetting int_settings[] = {
     {"idgen.max_lead", "How far IDs may run ahead of the clock before callers wait.",
      "Long batches stop at half of it.", &max_lead, 10, 1, 10000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
      assign_max_lead},
-    {"idgen.max_batch", "Greatest number of IDs that one call of snowflake_batch may ask for.",
-     nullptr, &max_batch, 1000000, 1, INT_MAX, PGC_SIGHUP, 0, nullptr, nullptr},
+    {"idgen.max_batch", "Greatest number of IDs that one call may ask for.",
+     "Of snowflake_batch, snowflake_reserve and snowflake_reserve_run.", &max_batch, 1000000, 1,
+     INT_MAX, PGC_SIGHUP, 0, nullptr, nullptr},
     {"idgen.clock_interval", "How often the worker samples the clock.", nullptr, &clock_interval,
      100, 10, 10000, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr},
     {"idgen.max_clock_skew",

@@ -17,6 +17,7 @@ extern Layout instance_layout;    // idgen.layout and idgen.epoch
 extern IssueLayout issue_layout;  // the same, for the generator
 extern int region;                // idgen.region
 extern int lanes;                 // idgen.lanes, nodes
+extern int max_scopes;            // idgen.max_scopes
 
 // On reload.
 extern const char *registry;          // idgen.registry, with its credentials

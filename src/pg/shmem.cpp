@@ -9,6 +9,7 @@ namespace idgen::pg {
 
 SharedState *shared = nullptr;
 LWLock *info_lock = nullptr;
+LWLock *scopes_lock = nullptr;
 
 namespace {
 
@@ -22,15 +23,18 @@ std::uint64_t fleet_capacity() {
 }
 
 Size shmem_size(int slots) {
-  const Size counters = mul_size(static_cast<Size>(slots), sizeof(Counters));
-  return add_size(add_size(sizeof(SharedState), counters),
-                  mul_size(fleet_capacity(), sizeof(FleetRow)));
+  const auto columns = static_cast<Size>(max_scopes) + 1;
+  Size size = sizeof(SharedState);
+  size = add_size(size, mul_size(mul_size(static_cast<Size>(slots), columns), sizeof(Counters)));
+  size = add_size(size, mul_size(static_cast<Size>(max_scopes), sizeof(ScopePlace)));
+  size = add_size(size, mul_size(columns + 1, sizeof(Sums)));
+  return add_size(size, mul_size(fleet_capacity(), sizeof(FleetRow)));
 }
 
 void request_shmem() {
   if (previous_request_hook != nullptr) previous_request_hook();
   RequestAddinShmemSpace(add_size(shmem_size(proc_count()), kCacheLine));
-  RequestNamedLWLockTranche(kShmemName, 1);
+  RequestNamedLWLockTranche(kShmemName, 2);
 }
 
 void start_shmem() {
@@ -41,11 +45,17 @@ void start_shmem() {
   const int slots = proc_count();
   void *memory = ShmemInitStruct(kShmemName, shmem_size(slots), &found);
   shared = static_cast<SharedState *>(memory);
-  info_lock = &GetNamedLWLockTranche(kShmemName)->lock;
+  LWLockPadded *locks = GetNamedLWLockTranche(kShmemName);
+  info_lock = &locks[0].lock;
+  scopes_lock = &locks[1].lock;
   if (!found) {
     new (memory) SharedState();
-    for (int i = 0; i < slots; ++i) new (shared->counters() + i) Counters();
     shared->slots = slots;
+    shared->places = max_scopes;
+    const int columns = shared->columns();
+    for (int i = 0; i < slots * columns; ++i) new (shared->counters(0) + i) Counters();
+    for (int i = 0; i < max_scopes; ++i) new (shared->scope_places() + i) ScopePlace();
+    for (int i = 0; i <= columns; ++i) new (shared->began() + i) Sums();
     shared->fleet.capacity = static_cast<std::int64_t>(fleet_capacity());
     for (std::uint64_t i = 0; i < fleet_capacity(); ++i) new (shared->fleet_rows() + i) FleetRow();
     shared->started_ns = monotonic_ns();

@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "core/keeper.h"
+#include "core/scope_word.h"
 #include "pg/clocks.h"
 #include "pg/compat.h"
 #include "pg/prelude.h"
@@ -23,17 +24,55 @@ namespace idgen::pg {
 
 inline constexpr std::size_t kCacheLine = 64;
 
-// Counters of one process slot (proc_number()). Writer: the process that holds
-// the slot, alone. Readers sum over all slots; relaxed loads will do. A slot
-// keeps its counts when the process ends: only sums mean anything.
+// Why a call waits.
+enum WaitReason : std::uint8_t {
+  kWaitClock,    // for the clock to catch up with IDs that have run ahead of it
+  kWaitCeiling,  // for the worker to raise the ceiling
+  kWaitNode,     // for a node
+  kWaitReasons,
+};
+
+// Counters of one process slot (proc_number()) for one scope. Writer: the process
+// that holds the slot, alone; but who resets the statistics sets what is a maximum
+// to 0. Readers sum over all slots; relaxed loads will do. A slot keeps its counts
+// when the process ends or the scope is dropped: only differences of sums mean
+// anything (statistics.h).
 struct alignas(kCacheLine) Counters {
-  std::atomic<std::uint64_t> ids{0};            // IDs issued
-  std::atomic<std::uint64_t> calls{0};          // calls that asked for one ID
-  std::atomic<std::uint64_t> batches{0};        // calls that asked for several
-  std::atomic<std::uint64_t> waits_lead{0};     // waits for the clock to catch up
-  std::atomic<std::uint64_t> waits_ceiling{0};  // waits for the worker to extend
-  std::atomic<std::uint64_t> waits_grant{0};    // waits for a node
-  std::atomic<std::uint64_t> wait_us{0};        // time spent in them
+  struct Waits {
+    std::atomic<std::uint64_t> count{0};
+    std::atomic<std::uint64_t> us{0};          // the time they took
+    std::atomic<std::uint64_t> longest_us{0};  // of one
+  };
+  std::atomic<std::uint64_t> calls{0};      // that asked for one ID, and got it
+  std::atomic<std::uint64_t> batches{0};    // that asked for several
+  std::atomic<std::uint64_t> batch_ids{0};  // IDs issued to those
+  std::atomic<std::uint64_t> exhausted{0};  // ticks whose last ID was issued
+  std::atomic<std::uint64_t> peak{0};       // most IDs of one tick that were seen to be issued
+  Waits waits[kWaitReasons];
+};
+
+// A place for a scope's word. Which scope it is, if any, shows by word.owner, and
+// changes under scopes_lock alone.
+struct alignas(kCacheLine) ScopePlace {
+  ScopeWord word;             // writers: any backend, the worker. Guard: scope_word.h
+  Oid database = InvalidOid;  // writer: who starts the scope here. Guard: scopes_lock
+  NameData name = {};         // the same
+};
+
+// Sums of counters when they last began to count. Writers: who resets them, or
+// starts a scope. Guard: scopes_lock.
+struct Sums {
+  std::uint64_t calls = 0;
+  std::uint64_t batches = 0;
+  std::uint64_t ids = 0;
+  std::uint64_t exhausted = 0;
+  std::uint64_t peak = 0;  // a maximum
+  struct Waits {
+    std::uint64_t count = 0;
+    std::uint64_t us = 0;
+    std::uint64_t longest_us = 0;  // a maximum
+  };
+  Waits waits[kWaitReasons];
 };
 
 // One line of snowflake_clock_events.
@@ -125,6 +164,21 @@ struct WorkerInfo {
   char last_failure[512] = {};     // as `error`, but kept
 };
 
+// What the worker has done. Writers: the worker, and who resets it. Guard: info_lock.
+struct WorkerStats {
+  std::int64_t started_us = 0;     // Unix time at which it was started, last
+  std::uint64_t starts = 0;        // since shared memory was made
+  std::uint64_t turns = 0;         // since then, or since the reset
+  std::uint64_t acquisitions = 0;  // nodes taken
+  std::uint64_t renewals = 0;      // ceilings raised
+  std::uint64_t failures = 0;      // requests of the registry that were not done
+  std::uint64_t losses = 0;        // of them, those by which the node was lost
+  std::int64_t renewed_us = 0;     // Unix time of the last renewal; 0: none
+  std::int64_t last_ns = 0;        // how long it took
+  std::int64_t longest_ns = 0;     // the longest
+  std::int64_t total_ns = 0;       // all together
+};
+
 struct SharedState {
   // --- read by every call, written a few times a second -------------------
   // The grant. Writer: the worker. Guard: atomic; in the order "withdraw the
@@ -139,15 +193,35 @@ struct SharedState {
   // compare-and-swap, the worker by raise_word(). Guard: atomic.
   alignas(kCacheLine) std::atomic<std::uint64_t> last{0};
 
+  // --- written when a scope starts or ends --------------------------------
+  // At or above all that was issued in scopes that have ended. Writers: backends
+  // and the worker, under scopes_lock. Guard: atomic.
+  alignas(kCacheLine) std::atomic<std::uint64_t> high_water{0};
+  std::uint64_t owners = 0;  // scopes ever started. Guard: scopes_lock
+
+  // --- IDs of others that were seen (snowflake_observe) --------------------
+  // The greatest tick of those that the worker is still to take in, plus one; 0:
+  // none. Writers: backends by CAS-max, the worker takes it away. Guard: atomic.
+  alignas(kCacheLine) std::atomic<std::uint64_t> observed{0};
+  // From CLOCK_MONOTONIC to how far ahead they may be. Writer: the worker. Guard: atomic.
+  std::atomic<std::int64_t> observe_offset{0};
+  // How many were ahead and have moved issuing time; and how many were too far ahead
+  // and were ignored. Writers: backends. Guard: atomic.
+  std::atomic<std::uint64_t> observations{0};
+  std::atomic<std::uint64_t> observations_ignored{0};
+
   // --- the rest -----------------------------------------------------------
   // Drawn when shared memory is made; constant afterwards.
   alignas(kCacheLine) Incarnation incarnation;
-  std::int64_t started_ns = 0;  // CLOCK_MONOTONIC at that time; constant
-  int slots = 0;                // length of counters(); constant
+  std::int64_t started_ns = 0;      // CLOCK_MONOTONIC at that time; constant
+  int slots = 0;                    // of processes; constant
+  int places = 0;                   // of scopes; constant
+  std::int64_t stats_reset_us = 0;  // Unix time; 0: never. Guard: scopes_lock
   // Callers that wait for a grant or a ceiling; broadcast by the worker
   // whenever it publishes. Guard: its own.
   ConditionVariable grant_changed;
   WorkerInfo info;
+  WorkerStats worker;
   EventRing events;
   // What the worker knows, as of its last turn, for the views and for a worker
   // that goes on after it. Writer: the worker. Guard: info_lock.
@@ -156,23 +230,36 @@ struct SharedState {
   Mailbox mailbox;
   FleetInfo fleet;
 
-  Counters *counters() noexcept { return reinterpret_cast<Counters *>(this + 1); }
-  FleetRow *fleet_rows() noexcept { return reinterpret_cast<FleetRow *>(counters() + slots); }
+  // What has no fixed length follows.
+  static constexpr int kDefaultColumn = 0;
+  int columns() const noexcept { return places + 1; }  // of counters: the default scope, the places
+  // The counters of a process, by column.
+  Counters *counters(int slot) noexcept {
+    return reinterpret_cast<Counters *>(this + 1) + std::size_t{1} * slot * columns();
+  }
+  ScopePlace *scope_places() noexcept { return reinterpret_cast<ScopePlace *>(counters(slots)); }
+  // By column; then one for all together.
+  Sums *began() noexcept { return reinterpret_cast<Sums *>(scope_places() + places); }
+  FleetRow *fleet_rows() noexcept { return reinterpret_cast<FleetRow *>(began() + columns() + 1); }
 };
+static_assert(sizeof(Sums) % alignof(FleetRow) == 0 && sizeof(ScopePlace) % alignof(Sums) == 0);
 
 // The shared state, or null in a server that doesn't preload the library.
 extern SharedState *shared;
 // Guards what says so above. Null where `shared` is.
 extern LWLock *info_lock;
+// Guards which scope has which place: taken by who starts or ends one, and by the
+// worker while it raises all words. Null where `shared` is.
+extern LWLock *scopes_lock;
 
 // Hooks the reservation and the making of shared memory in. Only while the
 // server starts.
 void install_shmem_hooks();
 
-// The counters of this process. It needs a slot: true of every process that
+// This process's counters of a column. It needs a slot: true of every process that
 // can run SQL.
-inline Counters &my_counters() noexcept {
-  return shared->counters()[proc_number()];
+inline Counters &my_counters(int column) noexcept {
+  return shared->counters(proc_number())[column];
 }
 
 // Adds to a counter that this process alone writes: no locked instruction.

@@ -3,56 +3,17 @@
 #include "pg/clocks.h"
 #include "pg/layouts.h"
 #include "pg/mailbox.h"
+#include "pg/row.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
-#include "pg/timestamps.h"
 
 IDGEN_SQL_FUNCTION(idgen_instance);
-IDGEN_SQL_FUNCTION(idgen_stats);
 IDGEN_SQL_FUNCTION(idgen_clock);
 IDGEN_SQL_FUNCTION(idgen_clock_events);
 IDGEN_SQL_FUNCTION(idgen_fleet);
 
 namespace idgen::pg {
 namespace {
-
-// Fills a row from the left.
-template <int N>
-struct Row {
-  Datum values[N] = {};
-  bool nulls[N] = {};
-  int next = 0;
-
-  void put(Datum value) { values[next++] = value; }
-  void null() { nulls[next++] = true; }
-  void text(const char *value) { put(CStringGetTextDatum(value)); }
-  void integer(std::uint64_t value) { put(Int32GetDatum(static_cast<int32>(value))); }
-  void number(std::uint64_t value) { put(Int64GetDatum(static_cast<int64>(value))); }
-  void time(std::int64_t unix_us) { put(TimestampTzGetDatum(to_timestamptz(unix_us))); }
-  void tick(std::uint64_t tick) { time(tick_start_us(instance_layout, tick)); }
-  void uuid(const Incarnation &value) {  // as the record writes it: high byte first
-    auto *uuid = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
-    for (int i = 0; i < UUID_LEN; ++i) {
-      uuid->data[i] = static_cast<unsigned char>(value.words[i / 8] >> (8 * (7 - i % 8)));
-    }
-    put(UUIDPGetDatum(uuid));
-  }
-  void span(std::int64_t us) {
-    auto *interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
-    interval->time = us;
-    put(IntervalPGetDatum(interval));
-  }
-};
-
-template <int N>
-Datum to_datum(FunctionCallInfo fcinfo, Row<N> &row) {
-  TupleDesc columns = nullptr;
-  if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE ||
-      columns->natts != N || row.next != N) {
-    elog(ERROR, "return type must be a row type of %d columns", N);
-  }
-  return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), row.values, row.nulls));
-}
 
 const char *name_of(NodeState state) {
   switch (state) {
@@ -146,10 +107,7 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
 
   Row<20> row;
   row.text(draining ? "draining" : name_of(grant.state));
-  if (info.state_since_us != 0)
-    row.time(info.state_since_us);
-  else
-    row.null();
+  row.time_or_null(info.state_since_us);
   if (held) {
     row.integer(grant.node);
     row.integer(grant.node >> instance_layout.shard.width);
@@ -178,34 +136,9 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
     row.text(info.error);
   else
     row.null();
-  if (info.error_at_us != 0)
-    row.time(info.error_at_us);
-  else
-    row.null();
+  row.time_or_null(info.error_at_us);
   row.text(to_text(instance_layout).text);
   row.time(instance_layout.epoch_us);
-  PG_RETURN_DATUM(to_datum(fcinfo, row));
-}
-
-// One row: sums over all slots; NULL in a server that doesn't preload.
-Datum idgen_stats(PG_FUNCTION_ARGS) {
-  if (shared == nullptr) PG_RETURN_NULL();
-  const auto total = [](std::atomic<std::uint64_t> Counters::*counter) {
-    std::uint64_t sum = 0;
-    for (int i = 0; i < shared->slots; ++i) {
-      sum += (shared->counters()[i].*counter).load(std::memory_order_relaxed);
-    }
-    return sum;
-  };
-  Row<8> row;
-  row.text("default");
-  row.number(total(&Counters::ids));
-  row.number(total(&Counters::calls));
-  row.number(total(&Counters::batches));
-  row.number(total(&Counters::waits_lead));
-  row.number(total(&Counters::waits_ceiling));
-  row.number(total(&Counters::waits_grant));
-  row.span(static_cast<std::int64_t>(total(&Counters::wait_us)));
   PG_RETURN_DATUM(to_datum(fcinfo, row));
 }
 
@@ -242,7 +175,6 @@ Datum idgen_clock_events(PG_FUNCTION_ARGS) {
   *ring = shared->events;
   LWLockRelease(info_lock);
 
-  auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
   const std::uint64_t first = ring->count > EventRing::kSize ? ring->count - EventRing::kSize : 0;
   for (std::uint64_t i = first; i < ring->count; ++i) {
     const LoggedEvent &logged = ring->events[i % EventRing::kSize];
@@ -253,7 +185,7 @@ Datum idgen_clock_events(PG_FUNCTION_ARGS) {
     row.text(name_of(logged.event.state));
     row.span(logged.event.skew / 1000);
     row.span(logged.event.step / 1000);
-    tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+    put_row(fcinfo, row);
   }
   PG_RETURN_NULL();
 }
@@ -275,13 +207,6 @@ Datum idgen_fleet(PG_FUNCTION_ARGS) {
   memcpy(rows, shared->fleet_rows(), size);
   LWLockRelease(info_lock);
 
-  auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  const auto time_or_null = [](auto &row, std::int64_t unix_us) {
-    if (unix_us != 0)
-      row.time(unix_us);
-    else
-      row.null();
-  };
   for (std::int64_t i = 0; i < info.rows; ++i) {
     const FleetRow &node = rows[i];
     Row<13> row;
@@ -298,10 +223,10 @@ Datum idgen_fleet(PG_FUNCTION_ARGS) {
     row.number(node.epoch);
     row.integer(1U << node.log2_lanes);
     row.tick(node.ceiling);
-    time_or_null(row, node.since_us);
-    time_or_null(row, node.extended_us);
+    row.time_or_null(node.since_us);
+    row.time_or_null(node.extended_us);
     row.time(info.read_at_us);
-    tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+    put_row(fcinfo, row);
   }
   PG_RETURN_NULL();
 }

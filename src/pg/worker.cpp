@@ -16,8 +16,10 @@
 #include "pg/injection.h"
 #include "pg/mailbox.h"
 #include "pg/registry_link.h"
+#include "pg/scopes.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
+#include "pg/statistics.h"
 #include "pg/worker_text.h"
 
 #pragma GCC visibility push(default)
@@ -53,6 +55,8 @@ class Worker {
  private:
   ClockSample sample();
   void carry_out(const Turn &turn);
+  void observe();
+  void tell_observers();
   void obey();
   bool obey(const Mailbox::Call &call);
   bool ask_registry(const Mailbox::Call &call);
@@ -62,6 +66,7 @@ class Worker {
   void set_grant(std::uint64_t word);
   void tell(const ClockEvent &event);
   void note_reply();
+  void count_reply();
   void note_error(const char *message, const char *recorded_layout);
   void clear_error();
   void save();
@@ -72,6 +77,9 @@ class Worker {
   RegistryReply reply_;
   bool asks_for_operator_ = false;  // the request in flight is an operator's
   std::string warned_;              // of what the registry says, last
+  std::int64_t asked_at_ = 0;       // when the last request of the keeper's was begun
+  std::uint64_t observing_ = 0;     // of what was observed, the greatest tick plus one; 0: nothing
+  UseWatch use_watch_;
   KernelClock kernel_;
   ClockTrouble told_trouble_ = ClockTrouble::none;
   std::int64_t next_kernel_ = 0;
@@ -93,6 +101,10 @@ ClockSample Worker::sample() {
 void Worker::start() {
   (void)link_.open();
   note_registry();
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  shared->worker.started_us = unix_now_us();
+  ++shared->worker.starts;
+  LWLockRelease(info_lock);
   if (!shared->has_keeper) return;
   keeper_ = shared->keeper;
   keeper_.resume(unpack(issue_layout, shared->grant.load(std::memory_order_relaxed)),
@@ -139,10 +151,10 @@ void Worker::carry_out(const Turn &turn) {
         set_grant(step.value);
         break;
       case WordStep::Kind::raise:
-        raise_word(shared->last, step.value);
+        raise_words(step.value);
         break;
       case WordStep::Kind::set_back:
-        shared->last.store(step.value, std::memory_order_release);
+        set_back_words(step.value);
         break;
       case WordStep::Kind::offset:
         shared->clock_offset.store(static_cast<std::int64_t>(step.value),
@@ -153,7 +165,10 @@ void Worker::carry_out(const Turn &turn) {
   }
   save();
   for (const ClockEvent &event : turn.events) tell(event);
-  if (turn.asks) link_.registry().begin(turn.ask);
+  if (turn.asks) {
+    asked_at_ = monotonic_ns();
+    link_.registry().begin(turn.ask);
+  }
 }
 
 // For the views, and for the worker that may come after this one.
@@ -163,6 +178,7 @@ void Worker::save() {
   shared->info.process = proc_number();
   shared->info.trouble = keeper_.trouble();
   shared->info.max_error_us = kernel_.max_error_us;
+  ++shared->worker.turns;
   shared->keeper = keeper_;
   shared->has_keeper = true;
   LWLockRelease(info_lock);
@@ -204,8 +220,28 @@ void Worker::clear_error() {
   LWLockRelease(info_lock);
 }
 
+void Worker::count_reply() {
+  const std::int64_t took = monotonic_ns() - asked_at_;
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  WorkerStats &stats = shared->worker;
+  if (reply_.outcome != RegistryOutcome::done) {
+    ++stats.failures;
+    if (reply_.outcome == RegistryOutcome::lost) ++stats.losses;
+  } else if (reply_.ask == RegistryAsk::acquire) {
+    ++stats.acquisitions;
+  } else if (reply_.ask == RegistryAsk::extend) {
+    ++stats.renewals;
+    stats.renewed_us = unix_now_us();
+    stats.last_ns = took;
+    stats.longest_ns = std::max(stats.longest_ns, took);
+    stats.total_ns += took;
+  }
+  LWLockRelease(info_lock);
+}
+
 // What came of a request, for the log and the views.
 void Worker::note_reply() {
+  count_reply();
   if (const FleetView *fleet = link_.registry().fleet()) {
     if (!fleet->warning.empty() && fleet->warning != warned_) {
       ereport(WARNING, (errmsg("idgen: %s", fleet->warning.c_str())));
@@ -249,6 +285,27 @@ void Worker::warn_of_end(std::int64_t now) {
   ereport(WARNING,
           (errmsg("idgen: the time field of the layout ends at %s", epoch_to_text(end_us).text),
            errdetail("No ID can be issued after that.")));
+}
+
+// What backends have seen of others' IDs. One that is too far ahead is not taken in;
+// who has seen it finds that out from the bound, which is stored with the turn.
+void Worker::observe() {
+  const std::uint64_t seen = shared->observed.exchange(0, std::memory_order_acq_rel);
+  if (seen == 0) return;
+  keeper_.observe(seen - 1, sample(), keeper_policy());
+  observing_ = std::max(observing_, seen);
+}
+
+// They wait for issuing time to be beyond it, or for the bound to be below it.
+void Worker::tell_observers() {
+  if (observing_ == 0) return;
+  const std::int64_t now = monotonic_ns();
+  const std::int64_t passed = Keeper::passed_at(issue_layout, observing_ - 1);
+  const bool is_passed = now + shared->clock_offset.load(std::memory_order_relaxed) >= passed;
+  const bool is_ignored = now + shared->observe_offset.load(std::memory_order_relaxed) < passed;
+  if (!is_passed && !is_ignored) return;
+  observing_ = 0;
+  ConditionVariableBroadcast(&shared->grant_changed);
 }
 
 // What operators have asked for, in their order.
@@ -353,6 +410,7 @@ void Worker::show_fleet() {
 Wait Worker::turn() {
   fail_worker_if_told();
   obey();
+  observe();
   const KeeperPolicy policy = keeper_policy();
   Turn turn = keeper_.turn(sample(), policy);
   carry_out(turn);
@@ -371,8 +429,11 @@ Wait Worker::turn() {
     const char *why = describe(told_trouble_, keeper_.clock());
     if (why != nullptr) note_error(why, "");
   }
+  shared->observe_offset.store(keeper_.observe_offset(policy), std::memory_order_release);
+  tell_observers();
   const std::int64_t now = monotonic_ns();
   warn_of_end(now);
+  use_watch_.look(now);
   idgen::Wait wait;
   if (keeper_.waiting()) wait = link_.registry().waits_for();
   const bool sooner = wait.until == 0 || turn.wake_at < wait.until;

@@ -53,7 +53,9 @@ struct RunOptions {
   bool tolerate_disconnect = false;
   std::vector<std::string> tolerate;  // SQLSTATEs
   bool retry = false;
-  double pause_ms = 0;  // between calls
+  double pause_ms = 0;   // between calls
+  std::string scope;     // empty: none is named
+  bool reserve = false;  // several IDs by snowflake_reserve()
   std::string save;
 };
 
@@ -131,9 +133,14 @@ class Client {
   }
 
   bool prepare(PGconn *connection) {
-    for (const auto &[name, sql] : {std::pair{"one", "SELECT snowflake_nextval()"},
-                                    std::pair{"many", "SELECT snowflake_batch($1::int)"}}) {
-      PGresult *result = PQprepare(connection, name, sql, 0, nullptr);
+    const std::string scope = options_.scope.empty() ? "" : "'" + options_.scope + "'";
+    const std::string more = scope.empty() ? "" : ", " + scope;
+    const std::string one = "SELECT snowflake_nextval(" + scope + ")";
+    const std::string many = options_.reserve
+                                 ? "SELECT first, count FROM snowflake_reserve($1::int" + more + ")"
+                                 : "SELECT snowflake_batch($1::int" + more + ")";
+    for (const auto &[name, sql] : {std::pair{"one", one}, std::pair{"many", many}}) {
+      PGresult *result = PQprepare(connection, name, sql.c_str(), 0, nullptr);
       const bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
       if (!ok) note_error(connection, result);
       PQclear(result);
@@ -153,10 +160,13 @@ class Client {
     const bool ok = PQresultStatus(result) == PGRES_TUPLES_OK;
     if (ok) {
       call.first = out_.ids.size();
-      call.count = static_cast<std::size_t>(PQntuples(result));
       for (int row = 0; row < PQntuples(result); ++row) {
-        out_.ids.push_back(from_network(PQgetvalue(result, row, 0)));
+        const std::int64_t first = from_network(PQgetvalue(result, row, 0));
+        const bool is_run = PQnfields(result) == 2;
+        const std::int64_t length = is_run ? from_network(PQgetvalue(result, row, 1)) : 1;
+        for (std::int64_t i = 0; i < length; ++i) out_.ids.push_back(first + i);
       }
+      call.count = out_.ids.size() - call.first;
       out_.calls.push_back(call);
       left_.fetch_sub(n, std::memory_order_relaxed);
       if (call.count != static_cast<std::size_t>(n)) out_.error = "a batch of the wrong size";
@@ -325,6 +335,8 @@ int main(int argc, char **argv) {
   run_command->add_option("--tolerate", options.tolerate, "nor do errors with these SQLSTATEs");
   run_command->add_flag("--retry", options.retry, "go on after an error that is tolerated");
   run_command->add_option("--pause", options.pause_ms, "milliseconds between a client's calls");
+  run_command->add_option("--scope", options.scope, "of these IDs");
+  run_command->add_flag("--reserve", options.reserve, "several IDs as runs, by snowflake_reserve");
   run_command->add_option("--save", options.save, "write all calls to this file");
   std::vector<std::string> paths;
   CLI::App *check_command = app.add_subcommand("check", "judge saved runs as one");

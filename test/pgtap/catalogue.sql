@@ -1,7 +1,7 @@
 -- Everything that the extension creates is labelled, explained and named as
 -- promised.
 BEGIN;
-SELECT plan(38);
+SELECT plan(39);
 
 CREATE TEMP VIEW members AS
     SELECT classid, objid, pg_describe_object(classid, objid, 0) AS object,
@@ -23,17 +23,21 @@ CREATE TEMP VIEW operators AS
 CREATE TEMP VIEW operating AS
     SELECT unnest(ARRAY['snowflake_accept_clock', 'snowflake_confirm_copy', 'snowflake_confirm_local',
         'snowflake_rotate_node', 'snowflake_drain', 'snowflake_resume', 'snowflake_raise_registry',
-        'snowflake_retire_node', 'snowflake_allow_leasing', 'snowflake_create_layout'])::name AS name;
+        'snowflake_retire_node', 'snowflake_allow_leasing', 'snowflake_create_layout',
+        'snowflake_create_scope', 'snowflake_drop_scope'])::name AS name;
+CREATE TEMP VIEW issuing AS
+    SELECT unnest(ARRAY['snowflake_nextval', 'snowflake_batch', 'snowflake_reserve', 'snowflake_reserve_run',
+        'snowflake_observe', 'snowflake_reset_stats'])::name AS name;
 CREATE TEMP VIEW coordinating AS
     SELECT unnest(ARRAY['fleet_read', 'fleet_write', 'fleet_create', 'fleet_raise'])::name AS name;
 CREATE TEMP VIEW looking AS
     SELECT unnest(ARRAY['instance', 'clock', 'clock_events', 'stats', 'configured_layout', 'layout_guard',
-        'leased_fleet', 'timeline', 'took_over', 'fleet_check'])::name AS name;
+        'worker_stats', 'scope_guard', 'leased_fleet', 'timeline', 'took_over', 'fleet_check'])::name AS name;
 
 -- Functions
 SELECT is_empty(
     $$ SELECT signature FROM functions
-       WHERE NOT internal AND provolatile <> CASE WHEN proname IN ('snowflake_nextval', 'snowflake_batch') OR proname IN (SELECT name FROM operating) THEN 'v' ELSE 'i' END $$,
+       WHERE NOT internal AND provolatile <> CASE WHEN proname IN (SELECT name FROM issuing) OR proname IN (SELECT name FROM operating) THEN 'v' ELSE 'i' END $$,
     'issuing and operating is volatile, everything else that is public is immutable');
 SELECT is_empty(
     $$ SELECT signature FROM functions
@@ -41,8 +45,8 @@ SELECT is_empty(
     'everything public is parallel safe, but what operates');
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE NOT internal AND prokind = 'f' AND NOT proisstrict AND pronargs > 0
-         AND proname NOT IN ('snowflake_raise_registry', 'snowflake_create_layout') $$,
-    'everything public that has arguments is strict, but for what has a default of NULL');
+         AND proname NOT IN ('snowflake_raise_registry', 'snowflake_create_layout', 'snowflake_create_scope', 'snowflake_drop_scope') $$,
+    'everything public that has arguments is strict, but for what has a default of NULL, or takes none');
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE NOT internal AND proleakproof $$,
     'nothing public claims to be leakproof: errors tell the value');
@@ -53,17 +57,23 @@ SELECT is_empty(
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE prosecdef
          AND NOT (CASE WHEN internal THEN proname IN (SELECT name FROM coordinating) OR proname = 'coordinated_fleet'
-                 ELSE proname = 'snowflake_create_layout' END
+                 ELSE proname IN ('snowflake_create_layout', 'snowflake_create_scope', 'snowflake_drop_scope') END
              AND proconfig = ARRAY['search_path=pg_catalog, pg_temp'] AND NOT has_function_privilege('public', oid, 'EXECUTE')) $$,
-    'nothing runs with its owner''s rights, but what coordinates or adds a layout: not for everybody, by no search path but its own');
+    'nothing runs with its owner''s rights, but what coordinates, or adds or drops a layout or scope: not for everybody, by no search path but its own');
 SELECT is_empty(
     $$ SELECT signature FROM functions
        WHERE prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('plpgsql', 'sql'))
          AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'] $$,
     'what is written in SQL finds names in pg_catalog alone');
 SELECT is(
-    (SELECT array_agg(signature) FROM functions WHERE NOT internal AND proretset), ARRAY['snowflake_batch(integer)'],
-    'snowflake_batch alone returns a set');
+    (SELECT string_agg(signature, ' ' ORDER BY signature) FROM functions WHERE NOT internal AND proretset),
+    'snowflake_batch(integer) snowflake_batch(integer,text) snowflake_reserve(bigint) snowflake_reserve(bigint,text)',
+    'what asks for several IDs alone returns sets');
+SELECT is_empty(
+    $$ SELECT signature FROM functions
+       WHERE proname IN (SELECT name FROM operating UNION SELECT unnest(ARRAY['snowflake_observe', 'snowflake_reset_stats']))
+         AND has_function_privilege('public', oid, 'EXECUTE') $$,
+    'what operates is not for everybody, nor what moves issuing time or resets statistics');
 SELECT is_empty(
     $$ SELECT f.signature FROM functions AS f
        WHERE proname IN ('snowflake_timestamp', 'snowflake_node', 'snowflake_region', 'snowflake_shard', 'snowflake_sequence',

@@ -1,6 +1,6 @@
 -- IDs are distinct and ascend, singly and in batches.
 BEGIN;
-SELECT plan(12);
+SELECT plan(16);
 
 CREATE TEMP TABLE singles AS
     SELECT g, snowflake_nextval() AS id FROM generate_series(1, 100000) AS g;
@@ -31,11 +31,36 @@ SELECT is_empty($$ SELECT FROM batches WHERE id <= (SELECT id FROM singles ORDER
 -- The greatest allowed; the counters add up.
 SELECT is((SELECT count(DISTINCT id) FROM snowflake_batch(current_setting('idgen.max_batch')::integer) AS id),
     current_setting('idgen.max_batch')::bigint, 'idgen.max_batch IDs at once');
-CREATE TEMP TABLE counted AS SELECT ids, calls, batches FROM snowflake_stats;
+SELECT snowflake_create_scope('counted');
+SELECT snowflake_nextval('counted');
+SELECT snowflake_reset_stats();
 SELECT count(snowflake_nextval()) FROM generate_series(1, 1000);
 SELECT count(*) FROM snowflake_batch(500);
-SELECT ok(s.calls >= c.calls + 1000 AND s.batches >= c.batches + 1 AND s.ids >= c.ids + 1500,
-    'snowflake_stats counts IDs, calls and batches') FROM snowflake_stats AS s, counted AS c;
+SELECT sum(count) FROM snowflake_reserve(70);
+SELECT snowflake_reserve_run(8);
+SELECT count(snowflake_nextval('counted')) FROM generate_series(1, 300);
+SELECT count(*) FROM snowflake_batch(20, 'counted');
+SELECT is(
+    (SELECT string_agg(concat_ws(' ', coalesce(scope, 'total'), database = current_database(), ids, calls, batches), ', ') FROM snowflake_stats),
+    'default 1578 1000 3, counted t 320 300 1, total 1898 1300 4',
+    'snowflake_stats counts IDs, calls and batches, of each scope and of all');
+SELECT is_empty($$ SELECT FROM snowflake_stats WHERE stats_reset IS NULL OR stats_reset > clock_timestamp() OR stats_reset < now() $$,
+    'since they were reset');
+SELECT snowflake_drop_scope('counted');
+
+-- A run that is longer than what time there is for it: ticks are used up, and the
+-- clock is waited for.
+SELECT snowflake_reset_stats();
+SELECT sum(count) FROM snowflake_reserve(300000);
+SELECT ok(exhausted BETWEEN 72 AND 74 AND peak_use = 1 AND waits_clock > 0
+        AND waits_clock_time >= waits_clock_longest AND waits_clock_longest > interval '1 ms'
+        AND waits_clock_time BETWEEN '40 ms' AND '10 s'
+        AND waits_node = 0 AND waits_node_time = '0',
+    'ticks that were used up, and waits for the clock, are counted') FROM snowflake_stats WHERE scope = 'default';
+SELECT ok(lead BETWEEN '0' AND current_setting('idgen.max_lead')::interval + interval '1 ms',
+    'the lead is what IDs are ahead of the clock') FROM snowflake_stats WHERE scope = 'default';
+SELECT is(s.waits_clock, t.waits_clock, 'the total has them, too')
+    FROM snowflake_stats AS s, snowflake_stats AS t WHERE s.scope = 'default' AND t.scope IS NULL;
 SELECT is(state || ' ' || registry, 'active local', 'the instance holds a node') FROM snowflake_instance;
 
 SELECT * FROM finish();

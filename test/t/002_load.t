@@ -20,9 +20,9 @@ is($figures->{repeats}, 0, 'eight clients never get an ID twice');
 is($figures->{inversions}, 0, 'an ID is greater than every one returned before its call began');
 
 # The counters agree with what the clients got.
-my $counted = $node->safe_psql('postgres', 'SELECT ids FROM snowflake_stats');
+my $counted = $node->safe_psql('postgres', 'SELECT ids FROM snowflake_stats WHERE scope IS NULL');
 cmp_ok($counted, '>=', $figures->{ids}, 'the statistics count every ID');
-my ($calls, $batches) = split /\|/, $node->safe_psql('postgres', 'SELECT calls, batches FROM snowflake_stats');
+my ($calls, $batches) = split /\|/, $node->safe_psql('postgres', 'SELECT calls, batches FROM snowflake_stats WHERE scope IS NULL');
 is($calls + $batches, $figures->{calls}, 'and every call');
 
 my $before = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
@@ -36,7 +36,7 @@ for my $greedy (
     'SELECT count(*) FROM (SELECT snowflake_batch(2000000000)) AS b') {
     my $hog = $node->background_psql('postgres', on_error_stop => 0);
     my $hog_pid = $hog->query('SELECT pg_backend_pid()');
-    my $waits = 'SELECT waits_clock FROM snowflake_stats';
+    my $waits = 'SELECT waits_clock FROM snowflake_stats WHERE scope IS NULL';
     my $so_far = $node->safe_psql('postgres', $waits);
     $hog->query_until(qr/begun/, "\\echo begun\n$greedy;\n");
     $node->poll_query_until('postgres', "SELECT ($waits) > $so_far + 20") or die 'the clock was never reached';
@@ -69,17 +69,17 @@ cmp_ok(time() - $start, '<', 30, 'and does not run to its end first');
 is($code, 0, 'and others go on');
 
 # With a long lead the same batch does not wait for the clock.
-my $batch = 'SELECT count(*) FROM snowflake_batch(4000000); SELECT waits_clock, waits_ceiling FROM snowflake_stats';
-my $waited = $node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats');
+my $batch = 'SELECT sum(count) FROM snowflake_reserve(4000000); SELECT waits_clock, waits_ceiling FROM snowflake_stats WHERE scope IS NULL';
+my $waited = $node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats WHERE scope IS NULL');
 $node->safe_psql('postgres', $batch);
-cmp_ok($node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats'), '>', $waited, 'a long batch waits for the clock');
-is($node->safe_psql('postgres', "SELECT wait_time > interval '0' FROM snowflake_stats"), 't', 'and the time is counted');
+cmp_ok($node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats WHERE scope IS NULL'), '>', $waited, 'a long batch waits for the clock');
+is($node->safe_psql('postgres', "SELECT waits_clock_time > interval '0' FROM snowflake_stats WHERE scope IS NULL"), 't', 'and the time is counted');
 reconfigure($node, 'window', '1min');
 reconfigure($node, 'max_lead', '10s');
 $node->poll_query_until('postgres', "SELECT window_left > interval '4s' FROM snowflake_instance")
   or die 'the window did not grow';
-$waited = $node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats');
+$waited = $node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats WHERE scope IS NULL');
 $node->safe_psql('postgres', $batch);
-is($node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats'), $waited, 'with a long lead it does not');
+is($node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats WHERE scope IS NULL'), $waited, 'with a long lead it does not');
 $node->stop;
 done_testing();

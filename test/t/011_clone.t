@@ -60,7 +60,7 @@ $origin->start;
 $origin->safe_psql('postgres', 'CREATE EXTENSION idgen');
 wait_for_state($origin);
 my $during = start_collector($origin, '--clients', 4, '--ids', 1_000_000_000, '--save', "$files/during");
-$origin->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats') or die 'no load';
+$origin->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats WHERE scope IS NULL') or die 'no load';
 $origin->backup('base');
 my $clone = PostgreSQL::Test::Cluster->new('clone');
 $clone->init_from_backup($origin, 'base');
@@ -118,13 +118,13 @@ for my $each ($origin, $standby) {
     push @across, start_collector($each, '--clients', 4, '--ids', 1_000_000_000, '--save', $file);
     push @saved, $file;
 }
-my $issued = $standby->safe_psql('postgres', 'SELECT ids FROM snowflake_stats');
-$standby->poll_query_until('postgres', "SELECT ids > $issued + 100000 FROM snowflake_stats") or die 'no load';
+my $issued = $standby->safe_psql('postgres', 'SELECT ids FROM snowflake_stats WHERE scope IS NULL');
+$standby->poll_query_until('postgres', "SELECT ids > $issued + 100000 FROM snowflake_stats WHERE scope IS NULL") or die 'no load';
 $standby->append_conf('postgresql.conf', "primary_conninfo = ''\n");
 $standby->reload;
 $standby->promote;
-$issued = $standby->safe_psql('postgres', 'SELECT ids FROM snowflake_stats');
-$standby->poll_query_until('postgres', "SELECT ids > $issued + 100000 FROM snowflake_stats") or die 'no load';
+$issued = $standby->safe_psql('postgres', 'SELECT ids FROM snowflake_stats WHERE scope IS NULL');
+$standby->poll_query_until('postgres', "SELECT ids > $issued + 100000 FROM snowflake_stats WHERE scope IS NULL") or die 'no load';
 is((stop_collector($_))[0], 0, 'under load across the promotion: no error') for @across;
 is(id_node($standby), $standby_node, 'promotion changes nothing');
 issue_together('promoted, the old primary still issuing', \@saved, $origin, $standby);

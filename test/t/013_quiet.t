@@ -12,7 +12,7 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
 wait_for_state($node);
 my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--tolerate-disconnect');
-$node->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats') or die 'no load';
+$node->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats WHERE scope IS NULL') or die 'no load';
 $node->safe_psql('postgres', 'CREATE DATABASE doomed');
 $node->safe_psql('doomed', 'CREATE EXTENSION idgen; SELECT snowflake_nextval()');
 $node->safe_psql('postgres', 'DROP DATABASE doomed');

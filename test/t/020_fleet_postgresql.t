@@ -102,7 +102,7 @@ $wide->stop;
 # --- rotation -----------------------------------------------------------------------
 
 my $load = start_collector($one, '--clients', 4, '--ids', 100_000_000);
-$one->poll_query_until('postgres', 'SELECT ids > 300000 FROM snowflake_stats') or die 'no load';
+$one->poll_query_until('postgres', 'SELECT ids > 300000 FROM snowflake_stats WHERE scope IS NULL') or die 'no load';
 my %held = ($node => 1);
 for (1 .. 5) {
     my $new = $one->safe_psql('postgres', 'SELECT snowflake_rotate_node()');

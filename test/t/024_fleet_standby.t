@@ -39,8 +39,8 @@ sub start_load {
 # Waits until the node has issued more, in whatever state it is now.
 sub goes_on {
     my ($node) = @_;
-    my $issued = $node->safe_psql('postgres', 'SELECT ids FROM snowflake_stats');
-    $node->poll_query_until('postgres', "SELECT ids > $issued + 5000 FROM snowflake_stats") or die $node->name . ' issues nothing';
+    my $issued = $node->safe_psql('postgres', 'SELECT ids FROM snowflake_stats WHERE scope IS NULL');
+    $node->poll_query_until('postgres', "SELECT ids > $issued + 5000 FROM snowflake_stats WHERE scope IS NULL") or die $node->name . ' issues nothing';
     return;
 }
 

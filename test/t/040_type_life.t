@@ -24,6 +24,8 @@ my $tables = q{
         parent snowflakeid REFERENCES events,
         legacy bigint REFERENCES events,
         list snowflakeid[]);
+    SELECT snowflake_create_scope('orders');
+    CREATE TABLE scoped (id snowflakeid PRIMARY KEY DEFAULT snowflake_nextval('orders'));
     CREATE TABLE by_range (id snowflakeid PRIMARY KEY) PARTITION BY RANGE (id);
     CREATE TABLE by_range_old PARTITION OF by_range FOR VALUES FROM (MINVALUE) TO (snowflake_min('2026-01-01 UTC'));
     CREATE TABLE by_range_new PARTITION OF by_range FOR VALUES FROM (snowflake_min('2026-01-01 UTC')) TO (MAXVALUE);
@@ -105,6 +107,8 @@ sub upgrades {
     is( $new->safe_psql('life', q{INSERT INTO generated VALUES (snowflake_nextval()) RETURNING shard = snowflake_shard(id, 'mine')}),
         't', "$name: the layout of the user's goes on");
     $new->safe_psql('life', 'DELETE FROM generated WHERE id NOT IN (SELECT id FROM events)');
+    is($new->safe_psql('life', 'INSERT INTO scoped DEFAULT VALUES RETURNING id > 0'), 't', "$name: and so does the scope");
+    $new->safe_psql('life', 'DELETE FROM scoped');
     return;
 }
 
@@ -117,7 +121,7 @@ upgrades($old, $node);
 
 SKIP: {
     my ($bin, $settings) = @ENV{qw(IDGEN_OLDER_BIN IDGEN_OLDER_SETTINGS)};
-    skip 'no older PostgreSQL with its development files is installed, or this is 18 or later', 7 unless $bin;
+    skip 'no older PostgreSQL with its development files is installed, or this is 18 or later', 8 unless $bin;
     (my $path = $bin) =~ s{/bin/?$}{};
     my $older = PostgreSQL::Test::Cluster->new('older_major', install_path => $path);
     $older->init;
@@ -250,6 +254,7 @@ database('first_p', q{CREATE EXTENSION idgen;
     SELECT snowflake_create_layout('mine', 'time:41 shard:10 sequence:12 tick:1ms', '2024-01-01')});
 is(complaints($early{p}, 'first_p'), '', 'made by hand before a plain text: restored without a word');
 is($node->safe_psql('first_p', $rows), '151|151|151|151|151|151|151', 'every row');
+is($node->safe_psql('first_p', 'INSERT INTO app.scoped DEFAULT VALUES RETURNING id > 0'), 't', 'and the scope');
 is($node->safe_psql('first_p', q{SELECT note IS NULL FROM snowflake_layouts WHERE name = 'mine'}), 't', 'the note is the one given by hand');
 # One that says something else is an error: what was computed by then is wrong.
 database('other_p', q{CREATE EXTENSION idgen;

@@ -1,0 +1,362 @@
+#include "pg/scopes.h"
+
+#include "pg/errors.h"
+#include "pg/statistics.h"
+
+IDGEN_SQL_FUNCTION(idgen_scope_guard);
+
+namespace idgen::pg {
+
+struct KnownScope {
+  NameData name;       // the key of the table below
+  std::size_t length;  // of the name
+  // What the table of scopes had changed to when the scope's row was last seen.
+  std::uint64_t seen;
+  Stream stream;  // place null: not known
+};
+
+namespace {
+
+constexpr char kInternalSchema[] = "idgen_internal";
+constexpr char kScopeTable[] = "scope";
+constexpr char kScopeIndex[] = "scope_pkey";
+constexpr AttrNumber kNameColumn = 1;
+
+KnownScope default_scope;      // of which the name alone is used
+HTAB *known_scopes = nullptr;  // by name; only scopes that have existed
+Oid scope_relid = InvalidOid;  // of the table, for the callback
+std::uint64_t table_changes = 1;
+
+void note_table_change(Datum, Oid relid) {
+  if (relid == InvalidOid || relid == scope_relid || scope_relid == InvalidOid) ++table_changes;
+}
+
+// ---------------------------------------------------------------------------
+// The table
+
+Oid find_scope_table() {
+  const Oid schema = get_namespace_oid(kInternalSchema, true);
+  return OidIsValid(schema) ? get_relname_relid(kScopeTable, schema) : InvalidOid;
+}
+
+// Is there such a row? What is committed, and this transaction's own changes, count.
+bool row_exists(const char *name) {
+  const Oid table = find_scope_table();
+  if (!OidIsValid(table)) return false;
+  NameData key_name;
+  namestrcpy(&key_name, name);
+  ScanKeyData key;
+  ScanKeyInit(&key, kNameColumn, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&key_name));
+  Relation relation = table_open(table, AccessShareLock);
+  const Oid index = get_relname_relid(kScopeIndex, RelationGetNamespace(relation));
+  SysScanDesc scan = systable_beginscan(relation, index, true, nullptr, 1, &key);
+  const bool exists = HeapTupleIsValid(systable_getnext(scan));
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+  scope_relid = table;
+  return exists;
+}
+
+[[noreturn]] void report_unknown(std::string_view name) {
+  const char *text = pnstrdup(name.data(), name.size());
+  ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("scope \"%s\" does not exist", text),
+                  errhint("snowflake_create_scope() makes a scope of this database, the view "
+                          "snowflake_scopes lists them.")));
+  pg_unreachable();
+}
+
+// ---------------------------------------------------------------------------
+// Places, under scopes_lock
+
+bool is_free(const ScopePlace &place) {
+  return place.word.owner.load(std::memory_order_relaxed) == 0;
+}
+
+ScopePlace *find_place(const NameData &name) {
+  ScopePlace *places = shared->scope_places();
+  for (int i = 0; i < shared->places; ++i) {
+    if (!is_free(places[i]) && places[i].database == MyDatabaseId &&
+        strcmp(NameStr(places[i].name), NameStr(name)) == 0) {
+      return &places[i];
+    }
+  }
+  return nullptr;
+}
+
+int column_of(const ScopePlace &place) {
+  return 1 + static_cast<int>(&place - shared->scope_places());
+}
+
+Stream stream_at(ScopePlace &place) {
+  return {&place.word.last, &place.word, place.word.owner.load(std::memory_order_relaxed),
+          column_of(place)};
+}
+
+void end_place(ScopePlace &place) {
+  end_scope_word(place.word, shared->high_water);
+  place.database = InvalidOid;
+}
+
+// ---------------------------------------------------------------------------
+// Making a place
+
+class PlaceForScope final : public ScopeStart {
+ public:
+  explicit PlaceForScope(KnownScope &scope) : scope_(scope) {}
+
+  ScopePlace *free_place() override {
+    full_ = false;
+    if (ScopePlace *place = find_place(scope_.name)) {  // another session was faster
+      scope_.stream = stream_at(*place);
+      return nullptr;
+    }
+    ScopePlace *places = shared->scope_places();
+    for (int i = 0; i < shared->places; ++i) {
+      if (is_free(places[i])) return &places[i];
+    }
+    full_ = true;
+    return nullptr;
+  }
+  void started(ScopePlace &place, std::uint64_t /*owner*/) override {
+    place.database = MyDatabaseId;
+    place.name = scope_.name;
+    begin_counting(column_of(place));
+    scope_.stream = stream_at(place);
+  }
+  bool full() const { return full_; }
+
+ private:
+  KnownScope &scope_;
+  bool full_ = false;
+};
+
+// Lets go of places whose scope or database is gone: of other databases' scopes it
+// can't be told whether they are.
+void sweep_places() {
+  const int count = shared->places;
+  const auto size = static_cast<Size>(Max(count, 1));
+  auto *owners = static_cast<std::uint64_t *>(palloc0(size * sizeof(std::uint64_t)));
+  auto *databases = static_cast<Oid *>(palloc0(size * sizeof(Oid)));
+  auto *names = static_cast<NameData *>(palloc0(size * sizeof(NameData)));
+  ScopePlace *places = shared->scope_places();
+  LWLockAcquire(scopes_lock, LW_SHARED);
+  for (int i = 0; i < count; ++i) {
+    owners[i] = places[i].word.owner.load(std::memory_order_relaxed);
+    databases[i] = places[i].database;
+    names[i] = places[i].name;
+  }
+  LWLockRelease(scopes_lock);
+  for (int i = 0; i < count; ++i) {
+    if (owners[i] == 0) continue;
+    const bool used = databases[i] == MyDatabaseId
+                          ? row_exists(NameStr(names[i]))
+                          : SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(databases[i]));
+    if (used) continue;
+    LWLockAcquire(scopes_lock, LW_EXCLUSIVE);
+    if (places[i].word.owner.load(std::memory_order_relaxed) == owners[i]) end_place(places[i]);
+    LWLockRelease(scopes_lock);
+  }
+  pfree(owners);
+  pfree(databases);
+  pfree(names);
+}
+
+void find_or_make_place(KnownScope &scope) {
+  if (!IsUnderPostmaster) require_worker();
+  LWLockAcquire(scopes_lock, LW_SHARED);
+  ScopePlace *place = find_place(scope.name);
+  if (place != nullptr) scope.stream = stream_at(*place);
+  LWLockRelease(scopes_lock);
+  if (place != nullptr) return;
+
+  PlaceForScope start(scope);
+  start_scope_slowly(start);
+  if (start.full()) {
+    sweep_places();
+    start_scope_slowly(start);
+  }
+  if (start.full()) {
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+         errmsg("too many scopes are in use, so that scope \"%s\" can't be", NameStr(scope.name)),
+         errdetail("On this server %d can be in use at once, in all databases together.",
+                   shared->places),
+         errhint("Drop scopes that are not needed, or set idgen.max_scopes higher and restart "
+                 "the server.")));
+  }
+}
+
+// The scope's row is there, and its place is known.
+const Stream &current_stream(KnownScope &scope) {
+  if (unlikely(scope.seen != table_changes)) {
+    const std::uint64_t changes = table_changes;
+    if (!row_exists(NameStr(scope.name))) report_unknown(name_of(scope));
+    scope.seen = changes;
+  }
+  if (unlikely(scope.stream.place == nullptr)) find_or_make_place(scope);
+  return scope.stream;
+}
+
+// ---------------------------------------------------------------------------
+// When rows change
+
+// Of scopes whose rows this transaction has changed; in its memory.
+List *changed_scopes = NIL;
+bool all_scopes_changed = false;
+
+// When it ends, however: no place outlives its row for long, and a row that comes
+// back, comes back to a new place.
+void end_changed_places(XactEvent event, void *) {
+  if (changed_scopes == NIL && !all_scopes_changed) return;
+  if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) {
+    return;
+  }
+  if (shared != nullptr && IsUnderPostmaster) {
+    ScopePlace *places = shared->scope_places();
+    LWLockAcquire(scopes_lock, LW_EXCLUSIVE);
+    for (int i = 0; i < shared->places; ++i) {
+      if (is_free(places[i]) || places[i].database != MyDatabaseId) continue;
+      bool changed = all_scopes_changed;
+      ListCell *cell = nullptr;
+      foreach (cell, changed_scopes) {
+        changed = changed || strcmp(NameStr(places[i].name), strVal(lfirst(cell))) == 0;
+      }
+      if (changed) end_place(places[i]);
+    }
+    LWLockRelease(scopes_lock);
+  }
+  changed_scopes = NIL;  // freed with the transaction's memory
+  all_scopes_changed = false;
+}
+
+void note_change(Relation relation, const char *name) {
+  CacheInvalidateRelcache(relation);
+  MemoryContext before = MemoryContextSwitchTo(TopTransactionContext);
+  if (name != nullptr) {
+    changed_scopes = lappend(changed_scopes, makeString(pstrdup(name)));
+  } else {
+    all_scopes_changed = true;
+  }
+  MemoryContextSwitchTo(before);
+}
+
+HTAB *make_table() {
+  HASHCTL control = {};
+  control.keysize = NAMEDATALEN;
+  control.entrysize = sizeof(KnownScope);
+  return hash_create("idgen scopes", 16, &control, HASH_ELEM | HASH_STRINGS);
+}
+
+}  // namespace
+
+KnownScope &scope_named(std::string_view name) {
+  if (shared == nullptr) report_not_preloaded();
+  if (name == kDefaultScope) {
+    namestrcpy(&default_scope.name, kDefaultScope.data());
+    default_scope.length = kDefaultScope.size();
+    return default_scope;
+  }
+  // A longer name is no scope's, and isn't cut.
+  if (name.size() >= NAMEDATALEN) report_unknown(name);
+  NameData key = {};
+  memcpy(key.data, name.data(), name.size());
+  if (known_scopes == nullptr) known_scopes = make_table();
+  auto *known =
+      static_cast<KnownScope *>(hash_search(known_scopes, NameStr(key), HASH_FIND, nullptr));
+  if (known != nullptr) return *known;
+  const std::uint64_t changes = table_changes;
+  if (!row_exists(NameStr(key))) report_unknown(name);
+  known = static_cast<KnownScope *>(hash_search(known_scopes, NameStr(key), HASH_ENTER, nullptr));
+  known->length = name.size();
+  known->seen = changes;
+  known->stream = Stream{};
+  return *known;
+}
+
+std::string_view name_of(const KnownScope &scope) noexcept {
+  return {NameStr(scope.name), scope.length};
+}
+
+Issued issue_in(KnownScope &scope, const Want &want, int &column) {
+  if (&scope == &default_scope) {
+    column = SharedState::kDefaultColumn;
+    return issue(default_stream(), want);
+  }
+  for (;;) {
+    const Stream &stream = current_stream(scope);
+    const Issued issued = issue(stream, want);
+    column = stream.column;
+    if (likely(issued.decision.verdict == Verdict::issued)) return issued;
+    // The place was let go of: perhaps because the scope was dropped.
+    scope.stream = Stream{};
+    scope.seen = 0;
+  }
+}
+
+void raise_words(std::uint64_t value) {
+  raise_word(shared->last, value);
+  ScopePlace *places = shared->scope_places();
+  LWLockAcquire(scopes_lock, LW_EXCLUSIVE);
+  raise_word(shared->high_water, value);
+  for (int i = 0; i < shared->places; ++i) raise_word(places[i].word.last, value);
+  LWLockRelease(scopes_lock);
+}
+
+void set_back_words(std::uint64_t value) {
+  shared->last.store(value, std::memory_order_release);
+  ScopePlace *places = shared->scope_places();
+  LWLockAcquire(scopes_lock, LW_EXCLUSIVE);
+  shared->high_water.store(value, std::memory_order_release);
+  for (int i = 0; i < shared->places; ++i) {
+    if (!is_free(places[i])) places[i].word.last.store(value, std::memory_order_release);
+  }
+  LWLockRelease(scopes_lock);
+}
+
+void watch_scopes() {
+  CacheRegisterRelcacheCallback(note_table_change, 0);
+  RegisterXactCallback(end_changed_places, nullptr);
+}
+
+}  // namespace idgen::pg
+
+using namespace idgen;
+using namespace idgen::pg;
+
+// Keeps watch over idgen_internal.scope: what comes in are names of scopes; whoever
+// uses one looks again after a change.
+Datum idgen_scope_guard(PG_FUNCTION_ARGS) {
+  if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "idgen_scope_guard was not called as a trigger");
+  const auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
+  Relation relation = trigger->tg_relation;
+  if (RelationGetRelid(relation) != find_scope_table()) {
+    ereport(ERROR,
+            (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+             errmsg("idgen_scope_guard guards no table but %s.%s", kInternalSchema, kScopeTable)));
+  }
+  if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
+    note_change(relation, nullptr);
+    PG_RETURN_POINTER(nullptr);
+  }
+  if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("scopes are not renamed"),
+             errdetail("Column defaults and programs name them."),
+             errhint("Drop the scope and create another.")));
+  }
+  HeapTuple row = trigger->tg_trigtuple;
+  bool is_null = false;
+  const Datum value = heap_getattr(row, kNameColumn, RelationGetDescr(relation), &is_null);
+  if (is_null) PG_RETURN_POINTER(row);  // the table's constraints refuse it
+  const char *name = NameStr(*DatumGetName(value));
+  const bool inserts = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
+  if (inserts && kDefaultScope == name) {
+    ereport(ERROR, (errcode(ERRCODE_RESERVED_NAME), errmsg("scope name \"%s\" is reserved", name),
+                    errdetail("It is the scope of snowflake_nextval() without an argument.")));
+  }
+  // That a dump or a publisher has it, too, is fine.
+  if (inserts && row_exists(name)) PG_RETURN_POINTER(nullptr);
+  note_change(relation, name);
+  PG_RETURN_POINTER(row);
+}

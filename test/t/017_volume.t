@@ -1,0 +1,87 @@
+# Volume: more than there is room for, beside callers that want single IDs; lanes; no
+# WAL; a warning before it runs out.
+use strict;
+use warnings;
+
+use IdgenTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('main', 'idgen.max_batch = 2000000000');
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION idgen');
+wait_for_state($node);
+
+# --- one asks for as many as the layout has, the others still find room -----------------------
+
+my $files = PostgreSQL::Test::Utils::tempdir();
+my @loads = (
+    start_collector($node, '--clients', 1, '--batches', 5_000_000, '--ids', 10_000_000, '--reserve', '--save', "$files/runs"),
+    start_collector($node, '--clients', 1, '--batches', 200_000, '--ids', 2_000_000, '--save', "$files/batches"),
+    start_collector($node, '--clients', 4, '--batches', 1, '--ids', 1_000_000_000, '--seconds', 4, '--save', "$files/singles"));
+my @done = map { [ finish_collector($_) ] } @loads;
+is(join(' ', map { $_->[0] } @done), '0 0 0', 'long requests and single ones at once: no error');
+my $out = '';
+IPC::Run::run([ $ENV{IDGEN_COLLECTOR}, 'check', "$files/runs", "$files/batches", "$files/singles" ], '>', \$out);
+my $figures = figures($out);
+is("$figures->{repeats} $figures->{inversions}", '0 0', "no repeat and no inversion among $figures->{ids}");
+cmp_ok($done[2][1]{ids}, '>', 2_000, 'single callers never starve');
+is($node->safe_psql('postgres', q{SELECT waits_clock > 0 AND peak_use = 1 FROM snowflake_stats WHERE scope = 'default'}), 't', 'all was used');
+
+# --- it can be cancelled -------------------------------------------------------------------------
+
+my ($state, undef, $took) = sqlstate_of($node, "SET statement_timeout = '300ms'; SELECT count(*) FROM snowflake_reserve(2000000000)");
+is($state, '57014', 'a request for 2,000,000,000 is cancelled');
+cmp_ok($took, '<', 10, 'soon');
+cmp_ok($node->safe_psql('postgres', q{SELECT extract(epoch FROM snowflake_timestamp(snowflake_nextval()) - clock_timestamp())}), '<', 0.1,
+    'and has left no hole in time');
+
+# --- a warning, not a flood -----------------------------------------------------------------------
+
+$node->safe_psql('postgres', 'SELECT count(*) FROM snowflake_reserve(4096000 * 4)');
+my @warnings = slurp_file($node->logfile) =~ /WARNING:  idgen: scope "default" used (\d+) % of what this instance can issue/g;
+is(scalar(@warnings), 1, 'one warning a minute, of two such times');
+cmp_ok($warnings[0], '>', 80, 'of more than 80 %');
+
+# --- no WAL ------------------------------------------------------------------------------------------
+
+$node->safe_psql('postgres', 'CHECKPOINT');
+my $before = $node->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
+my $began = Time::HiRes::time();
+is($node->safe_psql('postgres', 'SELECT sum(count) FROM snowflake_reserve(10000000)'), 10_000_000, '10,000,000 IDs');
+$node->safe_psql('postgres', 'SELECT count(snowflake_nextval()) FROM generate_series(1, 1000000)');
+my $bytes = $node->safe_psql('postgres', "SELECT pg_current_wal_insert_lsn() - '$before'");
+cmp_ok($bytes / (Time::HiRes::time() - $began), '<', 1024, "less than 1 kB of WAL a second ($bytes bytes)");
+$node->stop;
+
+# --- lanes -----------------------------------------------------------------------------------------------
+
+my $wide = new_node('wide', 'idgen.lanes = 64', 'idgen.max_batch = 2000000000');
+$wide->start;
+$wide->safe_psql('postgres', 'CREATE EXTENSION idgen');
+is(instance($wide, 'lanes || \' \' || node % 64'), '64 0', 'an aligned block of 64 nodes, by the own record alone');
+is($wide->safe_psql('postgres', q{
+        SELECT sum(count), bool_and(last::bigint - first::bigint = count - 1), bool_and(snowflake_timestamp(first) = snowflake_timestamp(last)),
+            bool_and(snowflake_node(first) / 64 = i.node / 64 AND snowflake_node(last) / 64 = i.node / 64), max(count)
+        FROM snowflake_reserve(3000000), snowflake_instance AS i}),
+    '3000000|t|t|t|262144', 'runs of 262,144 consecutive integers in one tick, of its nodes alone');
+is($wide->safe_psql('postgres', q{SELECT lo - (lo & 4095) = lo, snowflake_node(lo), snowflake_node(lo + 262143) - snowflake_node(lo)
+        FROM (SELECT snowflake_reserve_run(262144)::bigint AS lo) AS r, snowflake_instance AS i}),
+    't|' . instance($wide, 'node') . '|63', 'a whole tick of them');
+is((sqlstate_of($wide, 'SELECT snowflake_reserve_run(262145)'))[0], '22023', 'not more');
+my ($code, $fast) = run_collector($wide, '--clients', 4, '--batches', 1, 1000, 50_000, '--ids', 20_000_000, '--reserve');
+is($code, 0, "strictly in order across 64 nodes: $fast->{ids} IDs");
+my $held = instance($wide, 'node');
+$wide->restart;
+is(instance($wide, 'node'), $held, 'kept across a restart');
+# Other lanes: other nodes, and nothing below what was promised.
+my $last = $wide->safe_psql('postgres', 'SELECT snowflake_nextval()');
+for my $lanes (1, 16, 2) {
+    $wide->append_conf('postgresql.conf', "idgen.lanes = $lanes\n");
+    $wide->restart;
+    is(instance($wide, "lanes || ' ' || node % lanes"), "$lanes 0", "$lanes lanes");
+    my $id = $wide->safe_psql('postgres', 'SELECT snowflake_nextval()');
+    cmp_ok($id, '>', $last, 'above all before');
+    $last = $id;
+}
+done_testing();
