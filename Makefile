@@ -67,7 +67,7 @@ all install clean:
 	@echo 'or set PG_CONFIG to the pg_config of your server.' >&2; exit 1
 endif
 
-.PHONY: demo demo-stop test lint bench sim model fuzz soak
+.PHONY: demo demo-stop test lint bench sim model fuzz soak matrix
 demo:
 	@$(ROOT)scripts/demo
 demo-stop:
@@ -88,6 +88,9 @@ fuzz:
 	@$(ROOT)scripts/fuzz
 soak:
 	@$(ROOT)scripts/soak
+# The tests on 15, 17 and 18; as root.
+matrix:
+	@$(ROOT)scripts/matrix
 lint:
 	@$(ROOT)scripts/lint
 
