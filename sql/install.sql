@@ -13,9 +13,11 @@ CREATE VIEW members AS
            (pg_identify_object(classid, objid, 0)).type AS kind,
            (pg_identify_object(classid, objid, 0)).schema AS schema,
            obj_description(objid, classid::regclass::name) AS comment
-    FROM pg_depend
+    FROM pg_depend AS d
     WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
-      AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'idgen');
+      AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'idgen')
+      -- From 17 on the types of arrays and rows are members, too.
+      AND NOT EXISTS (SELECT FROM pg_depend AS i WHERE (i.classid, i.objid, i.deptype) = (d.classid, d.objid, 'i'));
 SELECT object FROM members
 WHERE schema = 'public' AND kind <> 'operator'
 ORDER BY object COLLATE "C";

@@ -115,7 +115,7 @@ SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
 SET max_parallel_workers_per_gather = 2;
-EXPLAIN (COSTS OFF) SELECT count(DISTINCT id) FROM (SELECT snowflake_nextval() AS id FROM seeds OFFSET 0) AS t;
+EXPLAIN (COSTS OFF) SELECT count(id) FROM (SELECT snowflake_nextval() AS id FROM seeds OFFSET 0) AS t;
 SELECT count(DISTINCT id) FROM (SELECT snowflake_nextval() AS id FROM seeds OFFSET 0) AS t;
 SELECT count(DISTINCT id) FROM (SELECT snowflake_batch(3) AS id FROM seeds OFFSET 0) AS t;
 DROP TABLE seeds;

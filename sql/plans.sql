@@ -16,7 +16,17 @@ EXPLAIN (COSTS OFF) SELECT v FROM ids WHERE 77 = id;
 EXPLAIN (COSTS OFF) SELECT v FROM ids WHERE id = ANY ('{77,78}'::bigint[]);
 EXPLAIN (COSTS OFF) SELECT v FROM ids WHERE id >= 77 AND id < 80;
 EXPLAIN (COSTS OFF) SELECT v FROM ids ORDER BY id DESC LIMIT 1;
-EXPLAIN (COSTS OFF) SELECT max(id) FROM ids;
+-- (Versions differ in how they show the rest of this plan.)
+CREATE FUNCTION scans_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+        IF line ~ ' Scan ' THEN RETURN NEXT ltrim(line, ' ->'); END IF;
+    END LOOP;
+END
+$$;
+SELECT scans_of('SELECT max(id) FROM ids');
+DROP FUNCTION scans_of;
 SELECT min(id), max(id) FROM ids;
 SET plan_cache_mode = force_generic_plan;
 PREPARE by_bigint (bigint) AS SELECT v FROM ids WHERE id = $1;

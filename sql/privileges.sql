@@ -31,7 +31,9 @@ SELECT * FROM idgen_internal.clock_events();
 SELECT * FROM idgen_internal.stats();
 SELECT * FROM idgen_internal.worker_stats();
 SELECT * FROM idgen_internal.configured_layout();
+\set VERBOSITY sqlstate
 SHOW idgen.registry;
+\set VERBOSITY default
 
 -- Nor may they operate.
 SELECT snowflake_accept_clock();

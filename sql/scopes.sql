@@ -129,7 +129,7 @@ SET min_parallel_table_scan_size = 0;
 SET max_parallel_workers_per_gather = 2;
 BEGIN;
 SELECT snowflake_create_scope('parallel');
-EXPLAIN (COSTS OFF) SELECT count(DISTINCT id) FROM (SELECT snowflake_nextval('parallel') AS id FROM seeds OFFSET 0) AS t;
+EXPLAIN (COSTS OFF) SELECT count(id) FROM (SELECT snowflake_nextval('parallel') AS id FROM seeds OFFSET 0) AS t;
 SELECT count(DISTINCT id) FROM (SELECT snowflake_nextval('parallel') AS id FROM seeds OFFSET 0) AS t;
 COMMIT;
 SELECT count(DISTINCT id) FROM (SELECT snowflake_nextval('parallel') AS id FROM seeds OFFSET 0) AS t;

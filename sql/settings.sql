@@ -16,7 +16,6 @@ SHOW idgen."window";
 SET idgen.max_wait = '2s';
 SHOW idgen.max_wait;
 RESET idgen.max_wait;
-SET idgen.max_wait = -1;
 SET idgen.max_wait = '10 parsecs';
 SET idgen.max_wait = 'long';
 
@@ -46,21 +45,26 @@ ALTER SYSTEM SET idgen.epoch = '2025-01-01T00:00:00+02';
 ALTER SYSTEM SET idgen.epoch = '1969-12-31';
 ALTER SYSTEM SET idgen.registry = 'zookeeper://me:secret@localhost';
 ALTER SYSTEM SET idgen.lanes = 3;
-ALTER SYSTEM SET idgen.lease_ttl = '999ms';
 ALTER SYSTEM SET idgen.shard = 128;
 ALTER SYSTEM SET idgen.shard = -2;
 ALTER SYSTEM SET idgen.region = 8;
 ALTER SYSTEM SET idgen.region = -1;
+ALTER SYSTEM SET idgen.max_batch = 0;
+ALTER SYSTEM SET idgen.on_clock_rollback = 'panic';
+ALTER SYSTEM SET idgen.require_clock_sync = 'perhaps';
+-- Nor what is outside of the ranges above. (How a range with a unit is worded differs
+-- by version.)
+\set VERBOSITY sqlstate
+SET idgen.max_wait = -1;
+ALTER SYSTEM SET idgen.lease_ttl = '999ms';
 ALTER SYSTEM SET idgen."window" = '9ms';
 ALTER SYSTEM SET idgen."window" = '2h';
 ALTER SYSTEM SET idgen.max_lead = 0;
 ALTER SYSTEM SET idgen.max_lead = '11s';
-ALTER SYSTEM SET idgen.max_batch = 0;
 ALTER SYSTEM SET idgen.clock_interval = '5ms';
 ALTER SYSTEM SET idgen.clock_interval = '11s';
 ALTER SYSTEM SET idgen.max_clock_skew = '99ms';
 ALTER SYSTEM SET idgen.clock_confirm = '999ms';
-ALTER SYSTEM SET idgen.on_clock_rollback = 'panic';
-ALTER SYSTEM SET idgen.require_clock_sync = 'perhaps';
+\set VERBOSITY default
 -- All of them were refused.
 SELECT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf' AND name LIKE 'idgen.%';

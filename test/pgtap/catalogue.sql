@@ -7,9 +7,11 @@ CREATE TEMP VIEW members AS
     SELECT classid, objid, pg_describe_object(classid, objid, 0) AS object,
            (pg_identify_object(classid, objid, 0)).type AS kind,
            (pg_identify_object(classid, objid, 0)).schema AS schema
-    FROM pg_depend
+    FROM pg_depend AS d
     WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
-      AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'idgen');
+      AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'idgen')
+      -- From 17 on the types of arrays and rows are members, too.
+      AND NOT EXISTS (SELECT FROM pg_depend AS i WHERE (i.classid, i.objid, i.deptype) = (d.classid, d.objid, 'i'));
 CREATE TEMP VIEW functions AS
     SELECT p.*, p.oid::regprocedure::text AS signature, nspname = 'idgen_internal' AS internal
     FROM members JOIN pg_proc AS p ON p.oid = objid AND classid = 'pg_proc'::regclass
