@@ -133,7 +133,7 @@ Datum idgen_reserve(PG_FUNCTION_ARGS) {
   FuncCallContext *context = SRF_PERCALL_SETUP();
   auto *request = static_cast<Request *>(context->user_fctx);
   if (!has_more(*request)) SRF_RETURN_DONE(context);
-  const Block &block = request->block;
+  const idgen::Block &block = request->block;
   const std::uint64_t count =
       std::min(request->run_left, block.consecutive_from(request->next_index));
   Datum values[3] = {

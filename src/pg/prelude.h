@@ -5,6 +5,10 @@
 #ifndef IDGEN_PG_PRELUDE_H
 #define IDGEN_PG_PRELUDE_H
 
+// Ahead of postgres.h wherever this comes in, as that makes macros of vsnprintf and
+// others that <string> has functions for.
+#include <string>
+
 #pragma GCC visibility push(default)
 extern "C" {
 #include "postgres.h"
