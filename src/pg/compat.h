@@ -36,6 +36,23 @@ inline char *setting_strdup(const char *text) {
 #endif
 }
 
+// What a column of the query's grouping stands for; anything else as it is. From 18 on
+// what a query groups by is a relation of its own until conditions are simplified, and
+// its expressions stand above the grouping as that relation's columns.
+inline Node *what_is_grouped(const PlannerInfo *root, Node *node) {
+#if PG_VERSION_NUM >= 180000
+  if (root == nullptr || !IsA(node, Var)) return node;
+  const auto *var = reinterpret_cast<Var *>(node);
+  if (var->varlevelsup != 0) return node;
+  const auto *from = rt_fetch(var->varno, root->parse->rtable);
+  if (from->rtekind != RTE_GROUP) return node;
+  return static_cast<Node *>(list_nth(from->groupexprs, var->varattno - 1));
+#else
+  (void)root;
+  return node;
+#endif
+}
+
 // Named wait events of extensions came with 17; before that all of them show as
 // "Extension".
 inline uint32 named_wait_event(const char *name, uint32 &event) {

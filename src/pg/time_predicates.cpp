@@ -17,6 +17,7 @@
 // a cast by which the query groups, as there is no bigint above the grouping. What
 // stays is given to an index as its condition.
 
+#include "pg/compat.h"
 #include "pg/layouts.h"
 #include "pg/prelude.h"
 #include "pg/timestamps.h"
@@ -165,8 +166,9 @@ bool is_grouped_by(const PlannerInfo *root, Node *id) {
   if (root == nullptr || cast == id) return false;
   ListCell *cell = nullptr;
   foreach (cell, root->parse->groupClause) {
-    Node *group = get_sortgroupclause_expr(static_cast<SortGroupClause *>(lfirst(cell)),
-                                           root->parse->targetList);
+    Node *group = what_is_grouped(
+        root, get_sortgroupclause_expr(static_cast<SortGroupClause *>(lfirst(cell)),
+                                       root->parse->targetList));
     Node *grouped = beneath_casts(group);
     if (grouped == group) continue;
     if (!is_plain_column(root, cast) || !is_plain_column(root, grouped)) return true;
@@ -184,7 +186,8 @@ Node *simplified(const SupportRequestSimplify *request, const Meaning &meaning) 
   auto *id = static_cast<Node *>(linitial(call->args));
   auto *ts = static_cast<Node *>(lsecond(call->args));
   if (exprType(id) == TIMESTAMPTZOID) std::swap(id, ts);
-  if (is_made_below(request->root, id) || is_grouped_by(request->root, id)) return nullptr;
+  Node *made = what_is_grouped(request->root, id);
+  if (is_made_below(request->root, made) || is_grouped_by(request->root, made)) return nullptr;
   return reinterpret_cast<Node *>(of_numbers(request->root, call->funcid, meaning, id, ts));
 }
 
