@@ -100,7 +100,9 @@ CREATE INDEX half ON converted ((id / 2));
 ALTER TABLE converted ALTER COLUMN id TYPE snowflakeid;
 DROP INDEX half;
 CREATE TABLE refused (id bigint) PARTITION BY RANGE (id);
+\set VERBOSITY sqlstate
 ALTER TABLE refused ALTER COLUMN id TYPE snowflakeid;
+\set VERBOSITY terse
 ALTER TABLE converted ALTER COLUMN id TYPE snowflakeid;
 SELECT pg_typeof(id) FROM (SELECT) AS one LEFT JOIN converted ON true;
 DROP TABLE converted, refused;

@@ -98,6 +98,15 @@ RESET enable_indexscan;
 RESET enable_indexonlyscan;
 DROP VIEW meant;
 
+-- EXPLAIN, for plans that need what is discouraged: from 18 on they would say so.
+CREATE FUNCTION pg_temp.plan(query text) RETURNS TABLE ("QUERY PLAN" text) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR "QUERY PLAN" IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+        IF "QUERY PLAN" !~ 'Disabled: true' THEN RETURN NEXT; END IF;
+    END LOOP;
+END
+$$;
+
 -- The index of a snowflakeid: constants, stable expressions, parameters, either
 -- side, negated, a domain, the other spelling of the cast.
 CREATE TABLE ids (id snowflakeid PRIMARY KEY, v integer);
@@ -107,7 +116,7 @@ EXPLAIN (COSTS OFF) SELECT * FROM ids WHERE id BETWEEN timestamptz '2026-01-01 U
 EXPLAIN (COSTS OFF) SELECT * FROM ids WHERE NOT id < timestamptz '2026-01-01 UTC' AND timestamptz '2026-01-02 UTC' > id;
 EXPLAIN (COSTS OFF) SELECT * FROM ids WHERE id >= now() - interval '1 hour';
 EXPLAIN (COSTS OFF) SELECT * FROM ids WHERE id::bigint::snowflakeid < current_date;
-EXPLAIN (COSTS OFF) SELECT * FROM ids WHERE id < clock_timestamp();
+SELECT * FROM pg_temp.plan($$SELECT * FROM ids WHERE id < clock_timestamp()$$);
 PREPARE since (timestamptz) AS SELECT * FROM ids WHERE id >= $1;
 EXPLAIN (COSTS OFF) EXECUTE since ('2026-01-01 UTC');
 SET plan_cache_mode = force_generic_plan;
@@ -122,7 +131,7 @@ CREATE TABLE of_domain (id event_id PRIMARY KEY);
 EXPLAIN (COSTS OFF) SELECT * FROM of_domain WHERE id >= timestamptz '2026-01-01 UTC';
 -- The times of another table.
 CREATE TABLE shifts (starts timestamptz, ends timestamptz);
-EXPLAIN (COSTS OFF) SELECT * FROM shifts JOIN ids ON ids.id >= starts AND ids.id < ends;
+SELECT * FROM pg_temp.plan($$SELECT * FROM shifts JOIN ids ON ids.id >= starts AND ids.id < ends$$);
 
 -- The index of a bigint that is cast, by pg_catalog's operators.
 CREATE TABLE plain (id bigint PRIMARY KEY, v integer);
@@ -162,11 +171,11 @@ CREATE VIEW united AS SELECT id::snowflakeid AS id, v FROM plain UNION ALL SELEC
 EXPLAIN (COSTS OFF) SELECT * FROM united WHERE id >= timestamptz '2026-01-01 UTC';
 CREATE VIEW grouped AS SELECT id::snowflakeid AS id, max(v) FROM plain GROUP BY id::snowflakeid;
 EXPLAIN (COSTS OFF) SELECT * FROM grouped WHERE timestamptz '2026-01-01 UTC' > id;
-EXPLAIN (COSTS OFF) SELECT * FROM (SELECT * FROM casting LIMIT 1) AS c WHERE id >= timestamptz '2026-01-01 UTC';
+SELECT * FROM pg_temp.plan($$SELECT * FROM (SELECT * FROM casting LIMIT 1) AS c WHERE id >= timestamptz '2026-01-01 UTC'$$);
 -- A join's condition stays as it is, in each branch; the index takes it up.
 CREATE TABLE spans (starts timestamptz, ends timestamptz);
-EXPLAIN (COSTS OFF) SELECT * FROM spans JOIN united ON id >= starts AND ends > id;
-EXPLAIN (COSTS OFF) SELECT * FROM spans JOIN united ON NOT id < starts AND id <= ends;
+SELECT * FROM pg_temp.plan($$SELECT * FROM spans JOIN united ON id >= starts AND ends > id$$);
+SELECT * FROM pg_temp.plan($$SELECT * FROM spans JOIN united ON NOT id < starts AND id <= ends$$);
 BEGIN;
 INSERT INTO spans SELECT h, h + interval '1 hour' FROM generate_series('2025-12-31 20:00 UTC'::timestamptz, '2026-01-01 UTC', '30 min') AS h;
 INSERT INTO plain SELECT snowflake_min('2025-12-31 20:00 UTC'::timestamptz + g * interval '10 min')::bigint, g FROM generate_series(1, 30) AS g;
@@ -177,7 +186,7 @@ ROLLBACK;
 -- Where each branch has an ID, it is one of numbers at once.
 CREATE VIEW doubled AS SELECT id, v FROM ids UNION ALL SELECT id, v + 1 FROM ids;
 EXPLAIN (COSTS OFF) SELECT * FROM doubled WHERE id >= timestamptz '2026-01-01 UTC';
-EXPLAIN (COSTS OFF) SELECT * FROM spans JOIN doubled ON id >= starts AND id < ends;
+SELECT * FROM pg_temp.plan($$SELECT * FROM spans JOIN doubled ON id >= starts AND id < ends$$);
 
 -- Where the query groups by a cast, there is no bigint above the grouping: what is
 -- NULL there is not compared. A condition below has the index all the same.
@@ -195,8 +204,12 @@ RESET enable_hashagg;
 SELECT id::snowflakeid, id::snowflakeid < timestamptz '2027-02-01 UTC' AS before FROM few_domains GROUP BY ROLLUP (id::snowflakeid) ORDER BY 1;
 SELECT n::snowflakeid, n::snowflakeid < timestamptz '2027-02-01 UTC' AS before FROM few_domains GROUP BY ROLLUP (n::snowflakeid) ORDER BY 1;
 SELECT id::snowflakeid, id::snowflakeid < timestamptz '2027-02-01 UTC' AS before FROM few FULL JOIN (SELECT id FROM few) AS f USING (id) GROUP BY ROLLUP (id::snowflakeid) ORDER BY 1;
-SELECT v, (SELECT string_agg(coalesce(b::text, 'null'), ' ' ORDER BY b) FROM (SELECT few.id::snowflakeid < timestamptz '2026-02-01 UTC' AS b FROM few_domains GROUP BY ROLLUP (few.id::snowflakeid)) AS q) FROM spans RIGHT JOIN few ON false ORDER BY 1;
+-- By an outer query's column: whatever the version makes of NULLs there, the same as of numbers.
+SELECT v, (SELECT string_agg(coalesce(b::text, 'null'), ' ' ORDER BY b) FROM (SELECT few.id::snowflakeid < timestamptz '2026-02-01 UTC' AS b FROM few_domains GROUP BY ROLLUP (few.id::snowflakeid)) AS q)
+    = (SELECT string_agg(coalesce(b::text, 'null'), ' ' ORDER BY b) FROM (SELECT few.id + 0 < snowflake_min('2026-02-01 UTC')::bigint AS b FROM few_domains GROUP BY ROLLUP (few.id + 0)) AS q) AS same
+FROM spans RIGHT JOIN few ON false ORDER BY 1;
 EXPLAIN (COSTS OFF) SELECT id::snowflakeid, count(*) FROM plain WHERE id::snowflakeid >= timestamptz '2026-01-01 UTC' GROUP BY id::snowflakeid;
+EXPLAIN (COSTS OFF) SELECT id::snowflakeid, count(*) FROM plain GROUP BY id::snowflakeid HAVING id::snowflakeid >= timestamptz '2026-01-01 UTC';
 -- By another one: of no concern.
 EXPLAIN (COSTS OFF) SELECT v::bigint::snowflakeid, count(*) FROM plain WHERE id::snowflakeid >= timestamptz '2026-01-01 UTC' GROUP BY 1;
 EXPLAIN (COSTS OFF) SELECT date_trunc('day', snowflake_timestamp(id::snowflakeid)), count(*) FROM plain WHERE id::snowflakeid >= timestamptz '2026-01-01 UTC' GROUP BY 1;
