@@ -115,7 +115,7 @@ void HttpExchange::set_options(const HttpTls &tls) {
   // dead; with a body that can't be rewound it doesn't once it has sent some of it.
   curl_easy_setopt(easy_, CURLOPT_READFUNCTION, give_body);
   curl_easy_setopt(easy_, CURLOPT_READDATA, this);
-  curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, refuse_to_rewind);
+  curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, rewind_body);
   curl_easy_setopt(easy_, CURLOPT_SEEKDATA, this);
   curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
@@ -255,8 +255,12 @@ std::size_t HttpExchange::give_body(char *to, std::size_t size, std::size_t coun
   return length;
 }
 
-int HttpExchange::refuse_to_rewind(void *, curl_off_t, int) {
-  return CURL_SEEKFUNC_FAIL;
+// Of a body that has been given nothing of, there is nothing to rewind. From 8.7 on
+// libcurl, once refused, asks again at the start of the next request, and would fail
+// that one, too, and all that follow.
+int HttpExchange::rewind_body(void *self, curl_off_t offset, int origin) {
+  const bool untouched = static_cast<HttpExchange *>(self)->given_ == 0;
+  return untouched && offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
 std::size_t HttpExchange::take_body(char *from, std::size_t size, std::size_t count, void *self) {

@@ -83,7 +83,7 @@ class HttpExchange {
   static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *self, void *);
   static int set_timer(CURLM *multi, long timeout_ms, void *self);
   static std::size_t give_body(char *to, std::size_t size, std::size_t count, void *self);
-  static int refuse_to_rewind(void *self, curl_off_t offset, int origin);
+  static int rewind_body(void *self, curl_off_t offset, int origin);
   static std::size_t take_body(char *from, std::size_t size, std::size_t count, void *self);
   static std::size_t take_header(char *from, std::size_t size, std::size_t count, void *self);
 
