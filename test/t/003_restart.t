@@ -26,7 +26,7 @@ for my $loop (1 .. $loops) {
     $node->poll_query_until('postgres', 'SELECT ids > 20000 FROM snowflake_stats WHERE scope IS NULL')
       or die 'the load did not start';
     if ($way eq 'restart') {
-        $node->restart('fast');
+        $node->restart;
     } elsif ($way eq 'immediate stop') {
         $node->stop('immediate');
         $node->start;

@@ -91,7 +91,7 @@ for my $round (1 .. 3) {
     $waiter->query("SET idgen.max_wait = '1h'");
     $waiter->query_until(qr/asked/, "\\echo asked\nSELECT snowflake_nextval() > 0;\n");
     $node->poll_query_until('postgres',
-        "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT snowflake_nextval() > 0%' AND wait_event IS NOT NULL AND state = 'active'")
+        "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT snowflake_nextval() > 0%' AND wait_event = '" . wait_event($node, 'IdgenCeiling') . "' AND state = 'active'")
       or die 'nobody waits';
     my $begin = time();
     kill 'CONT', $pid;

@@ -110,7 +110,7 @@ SKIP: {
     my $two = $node->background_psql('early');
     $two->query_until(qr/asked/, "\\echo asked\nCREATE EXTENSION idgen;\n");
     $node->poll_query_until('postgres',
-        "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event = 'Extension' AND state = 'active'")
+        "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event = '" . wait_event($node, 'IdgenNode') . "' AND state = 'active'")
       or die 'nobody waits';
     is($node->safe_psql('postgres', 'SELECT waits_node > 0 FROM snowflake_stats WHERE scope IS NULL'), 't', 'the waits are counted');
     chmod 0700, $folder;

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes ();
 
-our @EXPORT = qw(new_node configure wait_for_state instance reconfigure sqlstate_of record_of
+our @EXPORT = qw(new_node configure wait_for_state wait_event instance reconfigure sqlstate_of record_of
   new_coordinator registry_of poll_log poll family kill_family
   change_record replace_worker faulty set_clock bad_disk clock_events start_collector finish_collector stop_collector run_collector figures write_calls);
 
@@ -30,6 +30,12 @@ sub new_node {
     $node->init;
     configure($node, @lines);
     return $node;
+}
+
+# What a wait of ours is called in pg_stat_activity: by its name from 17 on.
+sub wait_event {
+    my ($node, $name) = @_;
+    return $node->pg_version >= 17 ? $name : 'Extension';
 }
 
 # Preloads idgen in a node that was made otherwise (from a backup). Callers
@@ -212,6 +218,7 @@ sub with_faults {
     local $ENV{FAKETIME_TIMESTAMP_FILE} = $node->{idgen_clock};
     local $ENV{FAKETIME_NO_CACHE} = 1;
     local $ENV{FAKETIME_DONT_FAKE_MONOTONIC} = 1;
+    local $ENV{NO_FAKE_STAT} = 1;    # newer ones fake when a file was made, too
     local $ENV{IDGEN_BAD_DISK} = $node->{idgen_bad_disk};
     return $action->();
 }
