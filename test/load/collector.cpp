@@ -6,15 +6,18 @@
 //   collector run --clients 8 --ids 10000000 --save calls.bin
 //   collector check a.bin b.bin        judges several runs as one
 //
-// `run` judges its own calls too; SIGTERM ends it early, as --seconds does. Exit code: 0 all is
-// well, 1 a repeat or an inversion, 2 the run itself failed.
+// `run` judges its own calls too, and prints how long they took, in microseconds: a
+// call at a --rate that could not begin when it was due counts from then. SIGTERM ends it early, as
+// --seconds does. Exit code: 0 all is well, 1 a repeat or an inversion, 2 the run itself failed.
 
 #include <libpq-fe.h>
+#include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -34,13 +37,15 @@ static_assert(std::atomic<bool>::is_always_lock_free, "it is set by a signal");
 struct Call {
   std::int64_t start = 0;  // CLOCK_MONOTONIC, ns
   std::int64_t end = 0;
-  std::size_t first = 0;  // the IDs returned: ids[first, first + count)
+  std::int64_t since = 0;  // start, or when it was due, if that was before
+  std::size_t first = 0;   // the IDs returned: ids[first, first + count)
   std::size_t count = 0;
 };
 
 struct Calls {
   std::vector<Call> calls;
   std::vector<std::int64_t> ids;
+  std::vector<Call> failed;  // those that are tolerated
   std::string error;
 };
 
@@ -56,7 +61,11 @@ struct RunOptions {
   double pause_ms = 0;   // between calls
   std::string scope;     // empty: none is named
   bool reserve = false;  // several IDs by snowflake_reserve()
+  double rate = 0;       // calls a second, of all clients, evenly; 0: as fast as they come
+  std::string statement;
+  std::string bulk;
   std::string save;
+  std::string latencies;
 };
 
 std::int64_t now_ns() {
@@ -78,6 +87,8 @@ class Client {
       : options_(options),
         left_(left),
         turn_(static_cast<std::size_t>(number)),
+        period_(options.rate > 0 ? options.clients * 1e9 / options.rate : 0),
+        due_(static_cast<double>(now_ns()) + period_ * number / options.clients),
         until_(options.seconds > 0 ? now_ns() + static_cast<std::int64_t>(options.seconds * 1e9)
                                    : INT64_MAX),
         out_(out) {}
@@ -111,13 +122,26 @@ class Client {
       note_error(connection, nullptr);
     } else if (prepare(connection)) {
       while (wants_more() && rest(options_.pause_ms)) {
-        if (call(connection, options_.batches[turn_++ % options_.batches.size()])) continue;
+        const std::int64_t since = wait_until_due();
+        if (call(connection, since, options_.batches[turn_++ % options_.batches.size()])) continue;
         if (!options_.retry || PQstatus(connection) != CONNECTION_OK) break;
         if (!out_.error.empty()) break;
         rest(kReconnectMs);
       }
     }
     PQfinish(connection);
+  }
+
+  // Until the next call is due; since when it waits to begin: now, or earlier.
+  std::int64_t wait_until_due() {
+    const std::int64_t now = now_ns();
+    if (period_ == 0) return now;
+    const auto due = static_cast<std::int64_t>(due_);
+    due_ += period_;
+    if (due <= now) return due;
+    const timespec until{due / 1'000'000'000, due % 1'000'000'000};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+    return now_ns();
   }
 
   // An error that is tolerated ends this client all the same, unless it is to retry.
@@ -135,7 +159,8 @@ class Client {
   bool prepare(PGconn *connection) {
     const std::string scope = options_.scope.empty() ? "" : "'" + options_.scope + "'";
     const std::string more = scope.empty() ? "" : ", " + scope;
-    const std::string one = "SELECT snowflake_nextval(" + scope + ")";
+    const std::string one =
+        options_.statement.empty() ? "SELECT snowflake_nextval(" + scope + ")" : options_.statement;
     const std::string many = options_.reserve
                                  ? "SELECT first, count FROM snowflake_reserve($1::int" + more + ")"
                                  : "SELECT snowflake_batch($1::int" + more + ")";
@@ -149,11 +174,12 @@ class Client {
     return true;
   }
 
-  bool call(PGconn *connection, int n) {
+  bool call(PGconn *connection, std::int64_t since, int n) {
     const std::string count = std::to_string(n);
     const char *values[] = {count.c_str()};
     Call call;
     call.start = now_ns();
+    call.since = since;
     PGresult *result = n == 1 ? PQexecPrepared(connection, "one", 0, nullptr, nullptr, nullptr, 1)
                               : PQexecPrepared(connection, "many", 1, values, nullptr, nullptr, 1);
     call.end = now_ns();
@@ -162,16 +188,19 @@ class Client {
       call.first = out_.ids.size();
       for (int row = 0; row < PQntuples(result); ++row) {
         const std::int64_t first = from_network(PQgetvalue(result, row, 0));
-        const bool is_run = PQnfields(result) == 2;
+        const bool is_run = options_.reserve && n > 1;
         const std::int64_t length = is_run ? from_network(PQgetvalue(result, row, 1)) : 1;
         for (std::int64_t i = 0; i < length; ++i) out_.ids.push_back(first + i);
       }
       call.count = out_.ids.size() - call.first;
       out_.calls.push_back(call);
       left_.fetch_sub(n, std::memory_order_relaxed);
-      if (call.count != static_cast<std::size_t>(n)) out_.error = "a batch of the wrong size";
+      if (options_.statement.empty() && call.count != static_cast<std::size_t>(n)) {
+        out_.error = "a batch of the wrong size";
+      }
     } else {
       note_error(connection, result);
+      if (out_.error.empty()) out_.failed.push_back(call);
     }
     PQclear(result);
     return ok && out_.error.empty();
@@ -180,13 +209,66 @@ class Client {
   const RunOptions &options_;
   std::atomic<std::int64_t> &left_;
   std::size_t turn_;
+  double period_;  // ns between calls; 0: none
+  double due_;     // CLOCK_MONOTONIC, ns
   std::int64_t until_;
   Calls &out_;
 };
 
+// The IDs of a COPY TO STDOUT (FORMAT binary) of one column.
+class CopiedIds {
+ public:
+  explicit CopiedIds(std::vector<std::int64_t> &out) : out_(out) {}
+
+  void take(const char *bytes, std::size_t size) {
+    // A signature, flags and an empty extension, once; then rows, until one of -1 fields.
+    const std::size_t skipped = std::min(size, header_);
+    header_ -= skipped;
+    for (std::size_t at = skipped; at + kRow <= size; at += kRow) {
+      out_.push_back(from_network(bytes + at + kRow - 8));
+    }
+  }
+
+ private:
+  static constexpr std::size_t kRow = 2 + 4 + 8;  // how many fields, length, value
+  std::size_t header_ = 19;
+  std::vector<std::int64_t> &out_;
+};
+
+// One long statement beside the clients, who stop when it is done.
+void run_bulk(const RunOptions &options, Calls &out) {
+  PGconn *connection = PQconnectdb(options.conninfo.c_str());
+  Call call;
+  call.start = now_ns();
+  PGresult *result = PQexec(connection, options.bulk.c_str());
+  if (PQresultStatus(result) == PGRES_COPY_OUT) {
+    CopiedIds ids(out.ids);
+    char *bytes = nullptr;
+    for (int size; (size = PQgetCopyData(connection, &bytes, 0)) > 0; PQfreemem(bytes)) {
+      ids.take(bytes, static_cast<std::size_t>(size));
+    }
+    PQclear(result);
+    result = PQgetResult(connection);
+    call.count = out.ids.size();
+  }
+  call.end = now_ns();
+  const ExecStatusType status = PQresultStatus(result);
+  if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+    out.error = PQerrorMessage(connection);
+  } else if (call.count != 0) {
+    out.calls.push_back(call);
+  }
+  std::printf("bulk seconds %.3f ids %zu\n", static_cast<double>(call.end - call.start) / 1e9,
+              call.count);
+  PQclear(result);
+  PQfinish(connection);
+  told_to_stop.store(true, std::memory_order_relaxed);
+}
+
 void append(Calls &all, const Calls &some) {
   const std::size_t offset = all.ids.size();
   all.ids.insert(all.ids.end(), some.ids.begin(), some.ids.end());
+  all.failed.insert(all.failed.end(), some.failed.begin(), some.failed.end());
   for (Call call : some.calls) {
     call.first += offset;
     all.calls.push_back(call);
@@ -270,6 +352,36 @@ bool load(Calls &all, const std::string &path) {
   return true;
 }
 
+// When each call began to wait and how long it took, both ns in 8 bytes; what failed
+// has taken less than nothing.
+bool save_latencies(const Calls &all, const std::string &path) {
+  std::ofstream file(path, std::ios::binary);
+  const auto put = [&file](const Call &call, int sign) {
+    const std::int64_t pair[] = {call.since, sign * (call.end - call.since)};
+    file.write(reinterpret_cast<const char *>(pair), sizeof(pair));
+  };
+  for (const Call &call : all.calls) {
+    if (call.since != 0) put(call, 1);
+  }
+  for (const Call &call : all.failed) put(call, -1);
+  return file.good();
+}
+
+void print_latencies(const Calls &all) {
+  std::vector<double> us;
+  for (const Call &call : all.calls) {
+    if (call.since != 0) us.push_back(static_cast<double>(call.end - call.since) / 1e3);
+  }
+  if (us.empty()) return;
+  std::sort(us.begin(), us.end());
+  const auto percentile = [&us](double p) {
+    const auto rank = static_cast<std::size_t>(std::ceil(p * static_cast<double>(us.size())));
+    return us[std::max<std::size_t>(rank, 1) - 1];
+  };
+  std::printf("latency us p50 %.1f p99 %.1f p99.9 %.1f max %.1f failed %zu\n", percentile(0.5),
+              percentile(0.99), percentile(0.999), us.back(), all.failed.size());
+}
+
 int report(const Calls &all, double seconds) {
   const Judgement judgement = judge(all);
   std::printf("ids %zu calls %zu repeats %zu inversions %zu greatest %lld seconds %.2f\n",
@@ -283,6 +395,8 @@ int run(const RunOptions &options) {
   std::vector<Calls> per_client(static_cast<std::size_t>(options.clients));
   std::vector<std::thread> threads;
   const std::int64_t start = now_ns();
+  Calls bulk;
+  if (!options.bulk.empty()) threads.emplace_back([&options, &bulk] { run_bulk(options, bulk); });
   for (int i = 0; i < options.clients; ++i) {
     threads.emplace_back([&options, &left, &per_client, i] {
       Client(options, left, i, per_client[static_cast<std::size_t>(i)]).run();
@@ -293,6 +407,7 @@ int run(const RunOptions &options) {
 
   Calls all;
   bool failed = false;
+  per_client.push_back(std::move(bulk));
   for (const Calls &some : per_client) {
     append(all, some);
     if (some.error.empty()) continue;
@@ -303,6 +418,11 @@ int run(const RunOptions &options) {
     std::fprintf(stderr, "could not write %s\n", options.save.c_str());
     return 2;
   }
+  if (!options.latencies.empty() && !save_latencies(all, options.latencies)) {
+    std::fprintf(stderr, "could not write %s\n", options.latencies.c_str());
+    return 2;
+  }
+  print_latencies(all);
   const int verdict = report(all, seconds);
   return failed ? 2 : verdict;
 }
@@ -337,11 +457,20 @@ int main(int argc, char **argv) {
   run_command->add_option("--pause", options.pause_ms, "milliseconds between a client's calls");
   run_command->add_option("--scope", options.scope, "of these IDs");
   run_command->add_flag("--reserve", options.reserve, "several IDs as runs, by snowflake_reserve");
+  run_command->add_option("--rate", options.rate, "calls a second, of all clients together");
+  run_command->add_option("--statement", options.statement,
+                          "what to call for single IDs: int8 in its first column");
+  run_command->add_option("--bulk", options.bulk,
+                          "a statement beside the clients, who stop when it is done; the IDs of a "
+                          "COPY ... (FORMAT binary) are judged, too");
+  run_command->add_option("--latencies", options.latencies,
+                          "write when calls began and what they took to this file");
   run_command->add_option("--save", options.save, "write all calls to this file");
   std::vector<std::string> paths;
   CLI::App *check_command = app.add_subcommand("check", "judge saved runs as one");
   check_command->add_option("files", paths, "files that run --save wrote")->required();
   CLI11_PARSE(app, argc, argv);
+  prctl(PR_SET_TIMERSLACK, 1);  // for calls at a rate
   std::signal(SIGTERM, [](int) { told_to_stop.store(true, std::memory_order_relaxed); });
   return run_command->parsed() ? run(options) : check(paths);
 }

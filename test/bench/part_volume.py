@@ -1,0 +1,127 @@
+"""Very many IDs: how fast, and whether others still get theirs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from load import Collected, collect, pgbench
+from measure import interleaved
+from part_latency import middle
+from report import Part
+from run import Run
+from servers import Instance
+
+
+def volume(run: Run, part: Part) -> None:
+    """IDs a second and latency of batches and reservations."""
+    eight = run.instance(part, "volume8", 8)
+    sixty_four = run.instance(part, "volume64", 64)
+    seconds = run.seconds(5)
+    nothing = "SELECT generate_series(1::bigint, {})"  # as many numbers to the client
+    reserve = "SELECT first, last, count FROM snowflake_reserve(1000000)"
+
+    def even() -> Collected:
+        # Of each run its ends, so that a repeat or an inversion shows.
+        return collect(sixty_four, "--clients", "4", "--rate", "100", "--seconds", str(2 * seconds), "--ids", "1000000000",
+                       "--batches", "1", "--statement",
+                       "SELECT unnest(ARRAY[first::bigint, last::bigint]) FROM snowflake_reserve(1000000)")
+
+    rounds = interleaved(run.rounds(3), {
+        "full": lambda: pgbench(eight, "SELECT snowflake_batch(1000)", clients=4, seconds=seconds),
+        "offered": lambda: pgbench(eight, "SELECT snowflake_batch(100)", clients=4, seconds=seconds, rate=10_000),
+        "full, nothing of idgen": lambda: pgbench(eight, nothing.format(1000), clients=4, seconds=seconds),
+        "offered, nothing of idgen": lambda: pgbench(eight, nothing.format(100), clients=4, seconds=seconds, rate=10_000),
+        "even": even,
+        "poisson": lambda: pgbench(sixty_four, reserve, clients=4, seconds=seconds, rate=100)})
+    part.raw = {name: [vars(made) for made in made_ones] for name, made_ones in rounds.items()}
+    part.say("4 clients, prepared; batches: 8 lanes, all IDs returned, pgbench; reservations: 64 lanes")
+    full, offered, poisson = (middle(rounds[name]) for name in ("full", "offered", "poisson"))
+    full_nothing, offered_nothing = (middle(rounds[f"{name}, nothing of idgen"]) for name in ("full", "offered"))
+    reserved = sorted(rounds["even"], key=lambda made: made.latency_ms["p99"])[len(rounds["even"]) // 2]
+    keys = ("p50", "p99", "p99.9", "max")
+    part.table(["latency, ms", *keys, "IDs/s"], [
+        ["snowflake_batch(1000), full load", *(full.latency_ms[key] for key in keys), full.calls_per_second * 1e3],
+        ["generate_series(1, 1000), full load", *(full_nothing.latency_ms[key] for key in keys),
+         full_nothing.calls_per_second * 1e3],
+        ["snowflake_batch(100), 10,000/s", *(offered.latency_ms[key] for key in keys), offered.calls_per_second * 100],
+        ["generate_series(1, 100), 10,000/s", *(offered_nothing.latency_ms[key] for key in keys),
+         offered_nothing.calls_per_second * 100],
+        ["snowflake_reserve(1000000), every 10 ms", *(reserved.latency_ms[key] for key in keys),
+         reserved.calls / (2 * seconds) * 1e6],
+        ["snowflake_reserve(1000000), 100/s at random", *(poisson.latency_ms[key] for key in keys),
+         poisson.calls_per_second * 1e6]])
+    part.compare("snowflake_batch(1000), full load", full.calls_per_second * 1e3, "wanted, at least", 8e6, "IDs/s", 1.0,
+                 at_least=True)
+    part.bound("snowflake_batch(1000), full load, p99", full.latency_ms["p99"], 2, "ms")
+    part.bound("snowflake_batch(100) at 10,000/s, p99", offered.latency_ms["p99"], 0.5, "ms")
+    part.compare("snowflake_batch(1000), full load, p99", full.latency_ms["p99"], "generate_series(1, 1000)",
+                 full_nothing.latency_ms["p99"], "ms")
+    part.compare("snowflake_batch(100) at 10,000/s, p99", offered.latency_ms["p99"], "generate_series(1, 100)",
+                 offered_nothing.latency_ms["p99"], "ms")
+    part.bound("snowflake_reserve(1000000) every 10 ms, p99", reserved.latency_ms["p99"], 2, "ms")
+    part.compare("snowflake_reserve(1000000), 100/s at random, p99", poisson.latency_ms["p99"], "wanted, at most", 2, "ms")
+    part.bound("repeats and inversions among reservations", sum(
+        made.repeats + made.inversions for made in rounds["even"]), 0, "IDs", "TOO MANY")
+
+
+def bulk(run: Run, part: Part) -> None:
+    """Single calls by 4 clients while one session asks for 10 M IDs in one statement."""
+    n = run.scaled(10_000_000)
+    setting = "idgen.max_batch = 10000000"
+    instances = {8: run.instance(part, "bulk8", 8, setting), 1: run.local(part, "bulk1", setting)}
+    # What a session may ask, and whether the clients get the IDs, to be judged.
+    statements = {
+        "snowflake_batch, counted": f"SELECT count(*) FROM snowflake_batch({n})",
+        "snowflake_batch, all returned": f"COPY (SELECT snowflake_batch({n})) TO STDOUT (FORMAT binary)",
+        "snowflake_nextval of a series": f"SELECT count(snowflake_nextval()) FROM generate_series(1, {n})",
+        "snowflake_nextval, all returned":
+            f"COPY (SELECT snowflake_nextval() FROM generate_series(1, {n})) TO STDOUT (FORMAT binary)",
+        "nothing of idgen": f"SELECT count(pg_backend_pid()) FROM generate_series(1, {5 * n})",
+    }
+
+    def beside(instance: Instance, sql: str) -> Callable[[], Collected]:
+        return lambda: collect(instance, "--clients", "4", "--ids", "1000000000", "--batches", "1", "--bulk", sql)
+
+    rounds = interleaved(run.rounds(3), {
+        f"{name}|{lanes}": beside(instance, sql)
+        for lanes, instance in instances.items() for name, sql in statements.items()})
+    part.raw = {name: [vars(made) for made in made_ones] for name, made_ones in rounds.items()}
+    part.say(f"4 clients ask for single IDs without pause while a session asks for {n} in one statement; ms")
+    rows = []
+    p99 = {}
+    wrong = 0
+    for name, made_ones in rounds.items():
+        statement, _, lanes = name.partition("|")
+        made = sorted(made_ones, key=lambda one: one.latency_ms["p99"])[len(made_ones) // 2]
+        wrong += sum(one.repeats + one.inversions for one in made_ones)
+        p99[name] = made.latency_ms["p99"]
+        rows.append([f"{statement}, {lanes} lane{'s' if lanes != '1' else ''}",
+                     *(made.latency_ms[key] for key in ("p50", "p99", "p99.9", "max")), made.calls, made.bulk_seconds])
+    part.table(["beside", "p50", "p99", "p99.9", "max", "calls", "took, s"], rows)
+    for lanes in instances:
+        for statement in statements:
+            limit = None if statement == "nothing of idgen" else 1.0
+            part.compare(f"p99 beside {statement}, {lanes} lane{'s' if lanes > 1 else ''}", p99[f"{statement}|{lanes}"],
+                         "wanted, at most", 2, "ms", limit)
+    part.bound("repeats and inversions in all of them", wrong, 0, "IDs", "TOO MANY")
+
+
+def wal(run: Run, part: Part) -> None:
+    """WAL written while 10 M IDs are taken by SELECT, bytes a second."""
+    n = run.scaled(10_000_000)
+    instance = run.instance(part, "wal", 8)
+    instance.run("CREATE SEQUENCE plain", "CHECKPOINT")
+    position = "SELECT pg_current_wal_insert_lsn() - '0/0'"
+    raw = {}
+    for name, expression in (("idgen", "snowflake_nextval()"), ("nextval", "nextval('plain')")):
+        begin = time.perf_counter()
+        before = int(instance.value(position))
+        instance.run(f"SELECT count({expression}) FROM generate_series(1, {n})")
+        written = int(instance.value(position)) - before
+        raw[name] = {"bytes": written, "seconds": time.perf_counter() - begin}
+    part.raw = raw
+    part.say(f"{n} IDs: " + ", ".join(f"{name} {made['bytes']:,} B in {made['seconds']:.1f} s" for name, made in raw.items()))
+    per_second = raw["idgen"]["bytes"] / raw["idgen"]["seconds"]
+    part.bound("WAL of snowflake_nextval()", per_second, 1000, "B/s", "TOO MANY")
+    part.compare("WAL of snowflake_nextval()", per_second, "nextval", raw["nextval"]["bytes"] / raw["nextval"]["seconds"], "B/s")
