@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -98,6 +99,7 @@ def measure(options: argparse.Namespace) -> bool:
 
 def main() -> int:
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
     try:
         met = measure(options) if options.parts or not options.publish else True
     except NotSynchronized as refusal:

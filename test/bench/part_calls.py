@@ -6,7 +6,7 @@ import statistics
 import time
 
 from contestants import CACHED, IDGEN, NEXTVAL, NOTHING, prepare
-from measure import cpu_seconds, interleaved, medians, timed, together
+from measure import Cost, cost, cpu_seconds, interleaved, medians, timed, together
 from report import Part
 from run import Run
 
@@ -18,21 +18,28 @@ def calls(run: Run, part: Part) -> None:
     contestants = prepare(instance)
     connection = instance.connect()
 
-    def ns_a_call(name: str) -> float:
+    def ns_a_call(name: str) -> Cost:
         made = contestants[name]
         count = n // 10 if made.slow else n
-        return timed(connection, f"SELECT count({made.expression}) FROM generate_series(1, {count})") * 1e6 / count
+        took = cost(connection, f"SELECT count({made.expression}) FROM generate_series(1, {count})")
+        return Cost(took.wall * 1e6 / count, took.cpu * 1e6 / count)
 
-    rounds = interleaved(run.rounds(11), {name: lambda name=name: ns_a_call(name) for name in contestants})
-    ns = medians(rounds)
-    part.raw = {"calls": n, "ns_a_call": rounds, "median_ns": ns}
+    costs = interleaved(run.rounds(11), {name: lambda name=name: ns_a_call(name) for name in contestants})
+    rounds = {name: [made.wall for made in made_ones] for name, made_ones in costs.items()}
+    cpu_rounds = {name: [made.cpu for made in made_ones] for name, made_ones in costs.items()}
+    ns, cpu = medians(rounds), medians(cpu_rounds)
+    part.raw = {"calls": n, "ns_a_call": rounds, "median_ns": ns, "cpu_ns_a_call": cpu_rounds, "median_cpu_ns": cpu}
     part.say(f"SELECT count(f()) FROM generate_series(1, {n}), 8 lanes, ns a call, the series' own cost included")
-    part.table(["", "ns a call", "above the no-op", "of nextval"],
-               [[name, ns[name], ns[name] - ns[NOTHING], ns[name] / ns[NEXTVAL]] for name in sorted(ns, key=ns.get)])
+    part.table(["", "elapsed", "above the no-op", "of nextval", "CPU", "above the no-op", "of nextval"], [
+        [name, *(value for of in (ns, cpu) for value in (of[name], of[name] - of[NOTHING], of[name] / of[NEXTVAL]))]
+        for name in sorted(ns, key=ns.get)])
     part.compare("snowflake_nextval(), 8 lanes", ns[IDGEN], NEXTVAL, ns[NEXTVAL], "ns", 0.45)
     part.compare("snowflake_nextval(), 8 lanes", ns[IDGEN], CACHED, ns[CACHED], "ns", 0.80)
     above = statistics.median(a - b for a, b in zip(rounds[IDGEN], rounds[NOTHING]))
     part.bound("snowflake_nextval() above a no-op, each round's", above, 45, "ns")
+    part.compare("CPU of snowflake_nextval(), 8 lanes", cpu[IDGEN], NEXTVAL, cpu[NEXTVAL], "ns")
+    part.compare("CPU of snowflake_nextval(), 8 lanes", cpu[IDGEN], CACHED, cpu[CACHED], "ns")
+    part.compare("CPU of snowflake_nextval() above a no-op", cpu[IDGEN] - cpu[NOTHING], "wanted of the time, at most", 45, "ns")
 
 
 def clients(run: Run, part: Part) -> None:
