@@ -126,7 +126,7 @@ class Client {
         if (call(connection, since, options_.batches[turn_++ % options_.batches.size()])) continue;
         if (!options_.retry || PQstatus(connection) != CONNECTION_OK) break;
         if (!out_.error.empty()) break;
-        rest(kReconnectMs);
+        if (period_ == 0) rest(kReconnectMs);  // at a rate the next call is due when it is due
       }
     }
     PQfinish(connection);
