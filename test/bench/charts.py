@@ -54,11 +54,16 @@ def clients(parts: dict[str, Any], folder: Path) -> None:
     raw = parts["clients"]["raw"]
     figure, axes = plot.subplots(figsize=(8, 4))
     counts = raw["backends"]
+    ends: dict[str, float] = {}
     for name in raw["names"]:
         rates = [raw["calls"] / raw["median_ms"][f"{name}|{count}"] / 1e3 for count in counts]
         axes.plot(counts, rates, marker="o", color=COLOURS[name], linewidth=2.5 if name == IDGEN else 1.5)
-        axes.annotate(name, (counts[-1], rates[-1]), xytext=(6, 0), textcoords="offset points", va="center",
-                      color=COLOURS[name])
+        ends[name] = rates[-1]
+    # Labels that would lie upon each other are moved apart.
+    at = -1.0
+    for name in sorted(ends, key=ends.get):
+        at = max(ends[name], at + 0.06 * max(ends.values()))
+        axes.annotate(name, (counts[-1], at), xytext=(6, 0), textcoords="offset points", va="center", color=COLOURS[name])
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_xlim(0.9, 50)

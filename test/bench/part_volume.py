@@ -13,6 +13,23 @@ from run import Run
 from servers import Instance
 
 
+def waits(instance: Instance) -> dict[str, float]:
+    """How often idgen itself let a caller wait since the start, and the longest, in ms:
+    what of a latency is its own."""
+    (row,) = instance.run("""
+        SELECT calls + batches, waits_clock + waits_ceiling + waits_node,
+            1e3 * extract(epoch FROM greatest(waits_clock_longest, waits_ceiling_longest, waits_node_longest))
+        FROM snowflake_stats WHERE scope IS NULL""")
+    return dict(zip(("calls", "waits", "longest_ms"), (float(value) for value in row)))
+
+
+def say_waits(part: Part, name: str, instance: Instance) -> dict[str, float]:
+    made = waits(instance)
+    part.say(f"idgen's own waits, {name}: {made['waits']:.0f} in {made['calls']:.0f} calls, "
+             f"the longest {made['longest_ms']:.2f} ms")
+    return made
+
+
 def volume(run: Run, part: Part) -> None:
     """IDs a second and latency of batches and reservations."""
     eight = run.instance(part, "volume8", 8)
@@ -51,6 +68,7 @@ def volume(run: Run, part: Part) -> None:
          reserved.calls / (2 * seconds) * 1e6],
         ["snowflake_reserve(1000000), 100/s at random", *(poisson.latency_ms[key] for key in keys),
          poisson.calls_per_second * 1e6]])
+    part.raw["waits"] = {"8": say_waits(part, "8 lanes", eight), "64": say_waits(part, "64 lanes", sixty_four)}
     part.compare("snowflake_batch(1000), full load", full.calls_per_second * 1e3, "wanted, at least", 8e6, "IDs/s", 1.0,
                  at_least=True)
     part.bound("snowflake_batch(1000), full load, p99", full.latency_ms["p99"], 2, "ms")
@@ -99,6 +117,8 @@ def bulk(run: Run, part: Part) -> None:
         rows.append([f"{statement}, {lanes} lane{'s' if lanes != '1' else ''}",
                      *(made.latency_ms[key] for key in ("p50", "p99", "p99.9", "max")), made.calls, made.bulk_seconds])
     part.table(["beside", "p50", "p99", "p99.9", "max", "calls", "took, s"], rows)
+    part.raw["waits"] = {lanes: say_waits(part, f"{lanes} lane{'s' if lanes > 1 else ''}", instance)
+                         for lanes, instance in instances.items()}
     for lanes in instances:
         for statement in statements:
             limit = None if statement == "nothing of idgen" else 1.0

@@ -45,7 +45,15 @@ def _run(results: dict[str, Any]) -> str:
     days = sorted({part["at"][:10] for part in parts})
     commands = list(dict.fromkeys(part["command"] for part in parts))
     states = sorted({state for part in parts for state in part["clock_states"]})
-    return (f"\nMeasured {' and '.join(days)} at {', '.join(commits)}, PostgreSQL {results['postgresql']}, "
+    others = max(busy for part in parts for busy in part["cores_busy_with_others"])
+    warning = "" if others <= 0.1 else (
+        f"**Others used the machine meanwhile** (up to {others:.1f} of its {machine['cores']} cores, before and after "
+        "parts): ratios are rough, and latencies are mostly those of waiting for a core; compare them with the lines "
+        "that have nothing of idgen. To be measured again on a machine that does nothing else.\n\n")
+    if len(commands) > 1:
+        warning += ("**Not one run**: parts were measured by themselves, with more or fewer rounds, and a part that was "
+                    "measured again shows its last run alone, whatever the earlier ones were.\n\n")
+    return ("\n" + warning + f"Measured {' and '.join(days)} at {', '.join(commits)}, PostgreSQL {results['postgresql']}, "
             f"{machine['cores']} cores ({machine['cpu']}, {machine['architecture']}), {machine['memory_gib']} GiB, "
             f"clock {', '.join(states)}, by\n\n```sh\n" + "\n".join(commands)
             + "\nscripts/bench --publish\n```\n\n")
