@@ -47,6 +47,10 @@ build_and_stage() {
     make -s -C "$root" -j2 PG_CONFIG="$pg_config" all
     rm -rf "$work/stage"
     make -s -C "$root" PG_CONFIG="$pg_config" DESTDIR="$work/stage" install
+    # pg_upgrade loads what functions name, and 18 looks for '$libdir/idgen' in no other
+    # folder than the installation's, whatever the control file's path.
+    [ "$pg_major" -lt 18 ] ||
+        sed -i "s,'\$libdir/idgen','idgen'," "$work/stage/usr/share/postgresql/$pg_major/extension/idgen.control"
     chmod -R a+rX "$work/stage"
 }
 
