@@ -221,9 +221,9 @@ std::int64_t literal_ff1(const Bytes &key, std::int64_t id) {
     Bytes number = bytes_of_bits(b);
     number.insert(number.begin(), bytes_of_b - number.size(), 0);
     pq.insert(pq.end(), number.begin(), number.end());
-    Bytes s = cbc_mac(aes, pq);  // ii
-    s.resize(d);                 // iii
-    std::string y;               // iv
+    Bytes s = cbc_mac(aes, pq);       // ii
+    s.erase(s.begin() + d, s.end());  // iii
+    std::string y;                    // iv
     for (const std::uint8_t byte : s) y += numerals_of(byte, 2, 8);
     const std::size_t m = i % 2 == 0 ? u : v;    // v
     const std::string c = sum_of_bits(a, y, m);  // vi, vii
