@@ -53,9 +53,11 @@ long milliseconds_until(std::int64_t deadline, std::int64_t now) {
   return static_cast<long>(std::clamp<std::int64_t>(left, 1, INT32_MAX));
 }
 
+// Of a key that is none, or another certificate's, libcurl says "bad argument" by 8.22.
 bool is_about_certificates(CURLcode code) {
   return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CERTPROBLEM ||
-         code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR;
+         code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR ||
+         code == CURLE_BAD_FUNCTION_ARGUMENT;
 }
 
 }  // namespace
