@@ -166,9 +166,9 @@ bool is_grouped_by(const PlannerInfo *root, Node *id) {
   if (root == nullptr || cast == id) return false;
   ListCell *cell = nullptr;
   foreach (cell, root->parse->groupClause) {
-    Node *group = what_is_grouped(
-        root, get_sortgroupclause_expr(static_cast<SortGroupClause *>(lfirst(cell)),
-                                       root->parse->targetList));
+    Node *group =
+        what_is_grouped(root, get_sortgroupclause_expr(static_cast<SortGroupClause *>(lfirst(cell)),
+                                                       root->parse->targetList));
     Node *grouped = beneath_casts(group);
     if (grouped == group) continue;
     if (!is_plain_column(root, cast) || !is_plain_column(root, grouped)) return true;
