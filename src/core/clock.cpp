@@ -105,7 +105,8 @@ ClockEventKind Clock::judge_lag(const ClockSample &sample, const ClockPolicy &po
   }
   const std::int64_t moved = wall_offset - suspect_offset_;
   if (state_ != ClockState::suspect || moved > kSteady || moved < -kSteady) {
-    if (state_ != ClockState::suspect) trusted_offset_ = offset_;
+    // Not where issuing time is: what was observed may have taken it there.
+    if (state_ != ClockState::suspect) trusted_offset_ = std::min(offset_, offset_of(last_));
     state_ = ClockState::suspect;
     suspect_offset_ = wall_offset;
     lasted_ = 0;

@@ -137,7 +137,11 @@ class Keeper {
   bool observe(std::uint64_t tick, const ClockSample &sample, const KeeperPolicy &policy) noexcept;
   // When, in issuing time, an ID of this tick has been passed for good, if there is a
   // published ceiling above the tick, too: what comes after this grant begins there.
+  // Any tick, within the layout or not: what lies beyond all times is never passed.
   static constexpr std::int64_t passed_at(const IssueLayout &layout, std::uint64_t tick) noexcept {
+    const auto last =
+        static_cast<std::uint64_t>((INT64_MAX - Clock::kMaxStepBack) / layout.tick_ns);
+    if (tick >= last) return INT64_MAX;
     return static_cast<std::int64_t>(tick + 1) * layout.tick_ns + Clock::kMaxStepBack;
   }
   // From CLOCK_MONOTONIC to how far ahead an ID may be to be observed.

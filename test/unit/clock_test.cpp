@@ -431,6 +431,25 @@ TEST(Clock, observing_is_bounded_by_the_wall_clock_and_does_not_ratchet) {
   EXPECT_NE(machine.clock.state(), ClockState::rollback);
 }
 
+// A bad time server that comes and goes makes no room either, time after time.
+TEST(Clock, observing_while_the_wall_clock_comes_and_goes_does_not_ratchet) {
+  Machine machine;
+  machine.start();
+  machine.tick();
+  const std::int64_t right = machine.wall - machine.monotonic;
+  const std::int64_t bound = 60 * kSecond;
+  for (int i = 0; i < 400; ++i) {
+    machine.wall = machine.monotonic + right + (i / 10 % 2 == 1 ? 3600 * kSecond : 0);
+    machine.tick();
+    for (const std::int64_t ahead : {bound, bound / 2, 3600 * kSecond}) {
+      machine.clock.observe(machine.sample(), machine.issuing() + ahead, bound);
+      machine.clock.observe(machine.sample(), machine.monotonic + right + bound, bound);
+    }
+    ASSERT_LE(machine.issuing(), machine.monotonic + right + bound) << i;
+    ASSERT_NE(machine.clock.state(), ClockState::rollback) << i;
+  }
+}
+
 // The sample that comes with an observation is the first to show the jump.
 TEST(Clock, observing_does_not_believe_a_wall_clock_before_it_is_judged) {
   Machine machine;

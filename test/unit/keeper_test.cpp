@@ -995,6 +995,19 @@ TEST(Keeper, observing_extends_the_ceiling_before_it_moves_issuing_time) {
   EXPECT_LT(kLayout.tick_of(rig.monotonic + rig.offset), rig.grant.ceiling);
 }
 
+// Whatever number is taken for an ID, in whatever layout.
+TEST(Keeper, what_lies_beyond_all_times_is_never_passed) {
+  constexpr IssueLayout kSeconds{38, 6, 5, 1'000'000'000};
+  constexpr IssueLayout kNarrow{41, 4, 8, 1'000'000};
+  for (const IssueLayout &layout : {kLayout, kSeconds, kNarrow}) {
+    for (const std::uint64_t tick : {std::uint64_t{INT64_MAX} >> layout.time_shift(),
+                                     layout.max_ceiling(), UINT64_MAX, UINT64_MAX / 2}) {
+      EXPECT_GE(Keeper::passed_at(layout, tick), std::int64_t{1} << 60);
+    }
+    EXPECT_EQ(Keeper::passed_at(layout, 9), 10 * layout.tick_ns + Clock::kMaxStepBack);
+  }
+}
+
 // From there on it never shows a time at or before the tick again, however the wall
 // clock is slewed.
 TEST(Keeper, what_was_passed_is_not_come_back_to) {
