@@ -18,6 +18,7 @@
 #ifndef IDGEN_CORE_GENERATOR_H
 #define IDGEN_CORE_GENERATOR_H
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -89,6 +90,7 @@ struct Decision {
   GrantState grant_state = GrantState::acquiring;
   std::uint64_t first_index = 0;
   std::uint64_t count = 0;
+  std::uint64_t skipped = 0;     // IDs before it that nobody is issued (Want::whole)
   std::uint64_t first = 0;       // the run's first ID
   std::uint64_t last = 0;        // and its last: the word's next value
   std::uint64_t wait_ticks = 0;  // `lead`: until `first` may be issued
@@ -97,8 +99,9 @@ struct Decision {
 // What the IDs asked for at `now` would be, given the last ID and the grant. The
 // run is never empty.
 //
-// max_lead  how many ticks issuing may run ahead of `now`; a long request stops
-//           at half of it (IssueLayout::lead_of)
+// max_lead  how many ticks issuing may run ahead of `now`. A long request stops at
+//           half of that (IssueLayout::lead_of), and half-way to the ceiling, so
+//           that single callers find room
 constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const Grant &grant,
                           std::uint64_t now, const Want &want, std::uint64_t max_lead) noexcept {
   Decision decision;
@@ -117,13 +120,18 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
   const Block block(layout, grant);
   std::uint64_t first = block.index_after(last);
   if (first >> block.width < now) first = now << block.width;
+  std::uint64_t skipped = 0;
   if (want.whole && want.n > block.capacity() - (first & block.max_offset())) {
-    first = ((first >> block.width) + 1) << block.width;
+    skipped = block.capacity() - (first & block.max_offset());
+    first += skipped;
   }
 
   // limit = min(now + max_lead, ceiling - 1)
-  const std::uint64_t lead_limit =
-      now + (want.as_single ? max_lead : layout.lead_of(want.n, max_lead));
+  std::uint64_t lead = max_lead;
+  if (!want.as_single && want.n > layout.short_run()) {
+    lead = std::min(layout.lead_of(want.n, max_lead), (grant.ceiling - now) / 2);
+  }
+  const std::uint64_t lead_limit = now + lead;
   const std::uint64_t first_tick = first >> block.width;
   if (first_tick >= grant.ceiling) {
     decision.verdict = beyond;
@@ -141,6 +149,7 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
   const std::uint64_t room = (limit << block.width | block.max_offset()) - first + 1;
   decision.verdict = Verdict::issued;
   decision.first_index = first;
+  decision.skipped = skipped;
   decision.count = want.n < room ? want.n : room;
   decision.first = block.id_at(first);
   decision.last = block.id_at(first + decision.count - 1);

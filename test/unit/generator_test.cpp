@@ -126,12 +126,19 @@ Case any_case() {
   return c;
 }
 
+// How far ahead of `now` a request for n may run: long ones stop half-way to that, and
+// half-way to the ceiling.
+std::uint64_t lead_for(const Case &c, std::uint64_t n) {
+  if (n <= 64 || c.grant.ceiling <= c.now) return c.lead;
+  return std::min(c.lead / 2, (c.grant.ceiling - c.now) / 2);
+}
+
 RC_GTEST_PROP(Generator, crosses_neither_last_nor_clock_nor_ceiling_nor_lead, ()) {
   const Case c = any_case();
   const Decision d = decide(c.layout, c.last, c.grant, c.now, {.n = c.n}, c.lead);
   RC_PRE(d.verdict == Verdict::issued);
   const Block block(c.layout, c.grant);
-  const std::uint64_t lead = c.n > 64 ? c.lead / 2 : c.lead;
+  const std::uint64_t lead = lead_for(c, c.n);
   RC_ASSERT(d.count >= 1u);
   RC_ASSERT(d.count <= c.n);
   RC_ASSERT(d.first == block.id_at(d.first_index));
@@ -160,12 +167,16 @@ RC_GTEST_PROP(Generator, refuses_only_what_it_must, ()) {
   RC_PRE(d.verdict != Verdict::issued);
   const Block block(c.layout, c.grant);
   const std::uint64_t first = std::max(block.index_after(c.last), c.now << block.width);
-  const std::uint64_t lead = c.n > 64 ? c.lead / 2 : c.lead;
+  const std::uint64_t lead = lead_for(c, c.n);
   const std::uint64_t tick = first >> block.width;
   RC_ASSERT(d.count == 0u);
   RC_ASSERT(d.verdict == (tick >= c.grant.ceiling ? Verdict::ceiling : Verdict::lead));
   RC_ASSERT(tick >= c.grant.ceiling || tick > c.now + lead);
-  // After waiting for as long as it says the lead is no reason any more.
+  // After waiting for as long as it says the lead is no reason any more; but for a long
+  // request, which has come nearer to the ceiling meanwhile.
+  if (lead < (c.n > 64 ? c.lead / 2 : c.lead)) return;
+  const std::uint64_t left = c.grant.ceiling - std::min(c.grant.ceiling, c.now + d.wait_ticks);
+  if (c.n > 64 && left / 2 < c.lead / 2) return;
   const Decision later =
       decide(c.layout, c.last, c.grant, c.now + d.wait_ticks, {.n = c.n}, c.lead);
   RC_ASSERT(later.verdict != Verdict::lead);
@@ -184,7 +195,7 @@ RC_GTEST_PROP(Generator, a_batch_equals_its_singles, ()) {
   const Decision batch = decide(c.layout, c.last, c.grant, c.now, {.n = c.n}, c.lead);
   RC_PRE(batch.verdict == Verdict::issued);
   const Block block(c.layout, c.grant);
-  const std::uint64_t lead = c.n > 64 ? c.lead / 2 : c.lead;  // long ones stop at half of it
+  const std::uint64_t lead = lead_for(c, c.n);
   std::uint64_t last = c.last;
   for (std::uint64_t i = 0; i < batch.count; ++i) {
     const Decision single = decide(c.layout, last, c.grant, c.now, {.n = 1}, lead);
@@ -225,7 +236,8 @@ TEST(Generator, no_smaller_legal_id_exists) {
               for (const std::uint64_t n : {1u, 2u, 3u, 100u}) {
                 ++compared;
                 const Decision d = decide(tiny, last, grant, now, {.n = n}, lead);
-                const std::uint64_t limit = now + (n > 1 ? lead / 2 : lead);
+                const std::uint64_t half = ceiling > now ? (ceiling - now) / 2 : 0;
+                const std::uint64_t limit = now + (n > 1 ? std::min(lead / 2, half) : lead);
                 std::vector<std::uint64_t> expected;
                 std::uint64_t at = last;
                 while (expected.size() < n) {
@@ -353,7 +365,7 @@ TEST(Generator, huge_requests_do_not_overflow) {
     const Decision d = decide(kDefault, 0, grant, 1000, {.n = n}, std::uint64_t{1} << 41);
     ASSERT_EQ(d.verdict, Verdict::issued);
     EXPECT_EQ(kDefault.tick_in(d.first), 1000u);
-    EXPECT_EQ(d.count, std::min(n, ((std::uint64_t{1} << 40) + 1) << 19));
+    EXPECT_EQ(d.count, std::min(n, ((kDefault.max_ceiling() - 1000) / 2 + 1) << 19));
     EXPECT_EQ(d.last, Block(kDefault, grant).id_at(d.first_index + d.count - 1));
   }
 }
@@ -448,6 +460,16 @@ TEST(TryIssue, a_grant_withdrawn_meanwhile_is_seen_after_a_lost_swap) {
   EXPECT_EQ(words.last.load(), last_below(kDefault, 1500));
 }
 
+// However far IDs may run ahead: a long request leaves as much below the ceiling as it
+// takes.
+TEST(Decide, a_long_request_stops_half_way_to_the_ceiling) {
+  const Grant grant = active(397, 1100);
+  const Decision d = decide(kDefault, 0, grant, 1000, {.n = std::uint64_t{1} << 40}, 100000);
+  EXPECT_EQ(kDefault.tick_in(d.last), 1050u);
+  EXPECT_EQ(decide(kDefault, d.last, grant, 1000, {.n = 65}, 100000).verdict, Verdict::lead);
+  EXPECT_EQ(decide(kDefault, d.last, grant, 1000, {.n = 64}, 100000).count, 64u);
+}
+
 // ---------------------------------------------------------------------------
 // Whole runs
 
@@ -459,7 +481,7 @@ RC_GTEST_PROP(Decide, a_whole_run_lies_in_one_tick_and_skips_no_more_than_it_mus
   std::uint64_t first = std::max(block.index_after(c.last), c.now << block.width);
   if (block.consecutive_from(first) < n) first = ((first >> block.width) + 1) << block.width;
   const std::uint64_t tick = first >> block.width;
-  const bool room = tick < c.grant.ceiling && tick <= c.now + c.layout.lead_of(n, c.lead);
+  const bool room = tick < c.grant.ceiling && tick <= c.now + lead_for(c, n);
   RC_ASSERT((d.verdict == Verdict::issued) == room);
   if (!room) return;
   RC_ASSERT(d.first == block.id_at(first));
