@@ -17,6 +17,10 @@
 //   - The value taken away is folded into the high-water word, so that a scope
 //     that is made again, in whichever place, starts above all that it has issued.
 //
+// A copy of a database has copies of its scopes' rows: so a start lies above the words
+// of all scopes that are there, too; whoever starts one raises the high-water word
+// to them before.
+//
 // start_scope_word(), end_scope_word() and the worker's raising of all words
 // exclude each other (in the server by a lock); issuing goes on meanwhile.
 

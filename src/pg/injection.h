@@ -8,12 +8,27 @@
 //   idgen.pause_worker          the worker stops after each step that changes
 //                               what backends read, until the file is gone
 //   idgen.fail_worker           the worker removes it and ends with an error
+//
+// And a time that tests don't have is shorter.
 
 #ifndef IDGEN_PG_INJECTION_H
 #define IDGEN_PG_INJECTION_H
 
+#include <cstdint>
+
 #include "core/keeper.h"
 #include "pg/settings.h"
+
+namespace idgen::pg {
+
+// A place that has not been used for so long is given to another scope that wants one.
+#ifdef IDGEN_INJECTION
+inline constexpr std::int64_t kIdlePlace = 3'000'000'000;
+#else
+inline constexpr std::int64_t kIdlePlace = 60'000'000'000;
+#endif
+
+}  // namespace idgen::pg
 
 #ifdef IDGEN_INJECTION
 

@@ -168,6 +168,20 @@ uint32 event_of(WaitReason reason) {
   return reason == kWaitCeiling ? ceiling_wait_event() : node_wait_event();
 }
 
+// Counts the time also if the sleep ends by an error (cancelled).
+pg_noinline void sleep_counted(long ms, uint32 event, Counters::Waits &waits, std::int64_t since) {
+  const std::int64_t before = monotonic_ns();
+  PG_TRY();
+  { ConditionVariableTimedSleep(&shared->grant_changed, ms, event); }
+  PG_FINALLY();
+  {
+    const std::int64_t after = monotonic_ns();
+    add(waits.us, static_cast<std::uint64_t>((after - before) / 1000));
+    note_most(waits.longest_us, static_cast<std::uint64_t>((after - since) / 1000));
+  }
+  PG_END_TRY();
+}
+
 // Sleeps until the worker publishes or the time is near when `decision` might
 // come out better, at most until the deadline, which is still to come.
 void wait_for_room(const Decision &decision, Waiting &waiting, int column) {
@@ -189,10 +203,7 @@ void wait_for_room(const Decision &decision, Waiting &waiting, int column) {
     add(waits.count, 1);
   }
   const long ms = static_cast<long>((ns + 999999) / 1000000);
-  ConditionVariableTimedSleep(&shared->grant_changed, ms > 0 ? ms : 1, event_of(reason));
-  const std::int64_t after = monotonic_ns();
-  add(waits.us, static_cast<std::uint64_t>((after - before) / 1000));
-  note_most(waits.longest_us, static_cast<std::uint64_t>((after - waiting.since) / 1000));
+  sleep_counted(ms > 0 ? ms : 1, event_of(reason), waits, waiting.since);
 }
 
 // Attempts until one comes out: `attempt(waited)` says how.

@@ -72,8 +72,10 @@ inline void count_use(Counters &counters, const Issued &issued) noexcept {
   const std::uint64_t first = issued.decision.first_index;
   const std::uint64_t last = first + issued.decision.count - 1;
   const std::uint64_t ended = ((last + 1) >> block.width) - (first >> block.width);
-  if (ended != 0) add(counters.exhausted, ended);
-  note_most(counters.peak, ended != 0 ? block.capacity() : (last & block.max_offset()) + 1);
+  const std::uint64_t left = issued.decision.skipped != 0 ? 1 : 0;
+  if (ended + left != 0) add(counters.exhausted, ended + left);
+  if (left != 0) add(counters.skipped, issued.decision.skipped);
+  note_most(counters.peak, ended + left != 0 ? block.capacity() : (last & block.max_offset()) + 1);
 }
 
 // Issues 1 to want.n IDs; returns when it has some, or when the stream is no longer

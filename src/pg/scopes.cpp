@@ -58,7 +58,8 @@ bool row_exists(const char *name) {
 }
 
 [[noreturn]] void report_unknown(std::string_view name) {
-  const char *text = pnstrdup(name.data(), name.size());
+  const int shown = pg_mbcliplen(name.data(), static_cast<int>(name.size()), 2 * NAMEDATALEN);
+  const char *text = pnstrdup(name.data(), static_cast<Size>(shown));
   ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("scope \"%s\" does not exist", text),
                   errhint("snowflake_create_scope() makes a scope of this database, the view "
                           "snowflake_scopes lists them.")));
@@ -74,7 +75,8 @@ bool is_free(const ScopePlace &place) {
 
 ScopePlace *find_place(const NameData &name) {
   ScopePlace *places = shared->scope_places();
-  for (int i = 0; i < shared->places; ++i) {
+  const int used = shared->places_used.load(std::memory_order_relaxed);
+  for (int i = 0; i < used; ++i) {
     if (!is_free(places[i]) && places[i].database == MyDatabaseId &&
         strcmp(NameStr(places[i].name), NameStr(name)) == 0) {
       return &places[i];
@@ -100,6 +102,7 @@ void end_place(ScopePlace &place) {
 // ---------------------------------------------------------------------------
 // Making a place
 
+
 class PlaceForScope final : public ScopeStart {
  public:
   explicit PlaceForScope(KnownScope &scope) : scope_(scope) {}
@@ -111,16 +114,36 @@ class PlaceForScope final : public ScopeStart {
       return nullptr;
     }
     ScopePlace *places = shared->scope_places();
-    for (int i = 0; i < shared->places; ++i) {
-      if (is_free(places[i])) return &places[i];
+    ScopePlace *found = nullptr;
+    ScopePlace *idle = nullptr;
+    for (int i = 0; i < shared->places && found == nullptr; ++i) {
+      if (is_free(places[i])) {
+        found = &places[i];
+      } else if (idle == nullptr || places[i].used_ns < idle->used_ns) {
+        idle = &places[i];
+      }
     }
-    full_ = true;
-    return nullptr;
+    if (found == nullptr && idle != nullptr && monotonic_ns() - idle->used_ns > kIdlePlace) {
+      end_place(*idle);
+      found = idle;
+    }
+    full_ = found == nullptr;
+    // Above all scopes there are: one may be this scope in the database that this is
+    // a copy of.
+    const int used = shared->places_used.load(std::memory_order_relaxed);
+    for (int i = 0; i < used && !full_; ++i) {
+      if (is_free(places[i])) continue;
+      raise_word(shared->high_water, places[i].word.last.load(std::memory_order_acquire));
+    }
+    return found;
   }
   void started(ScopePlace &place, std::uint64_t /*owner*/) override {
     place.database = MyDatabaseId;
     place.name = scope_.name;
-    begin_counting(column_of(place));
+    place.used_ns = monotonic_ns();
+    const int column = column_of(place);
+    if (shared->places_used < column) shared->places_used = column;
+    begin_counting(column);
     scope_.stream = stream_at(place);
   }
   bool full() const { return full_; }
@@ -180,10 +203,9 @@ void find_or_make_place(KnownScope &scope) {
         ERROR,
         (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
          errmsg("too many scopes are in use, so that scope \"%s\" can't be", NameStr(scope.name)),
-         errdetail("On this server %d can be in use at once, in all databases together.",
+         errdetail("On this server %d can be in use within a minute, in all databases together.",
                    shared->places),
-         errhint("Drop scopes that are not needed, or set idgen.max_scopes higher and restart "
-                 "the server.")));
+         errhint("Set idgen.max_scopes higher and restart the server, or use fewer scopes.")));
   }
 }
 
@@ -299,7 +321,8 @@ void raise_words(std::uint64_t value) {
   ScopePlace *places = shared->scope_places();
   LWLockAcquire(scopes_lock, LW_EXCLUSIVE);
   raise_word(shared->high_water, value);
-  for (int i = 0; i < shared->places; ++i) raise_word(places[i].word.last, value);
+  const int used = shared->places_used.load(std::memory_order_relaxed);
+  for (int i = 0; i < used; ++i) raise_word(places[i].word.last, value);
   LWLockRelease(scopes_lock);
 }
 
@@ -308,7 +331,8 @@ void set_back_words(std::uint64_t value) {
   ScopePlace *places = shared->scope_places();
   LWLockAcquire(scopes_lock, LW_EXCLUSIVE);
   shared->high_water.store(value, std::memory_order_release);
-  for (int i = 0; i < shared->places; ++i) {
+  const int used = shared->places_used.load(std::memory_order_relaxed);
+  for (int i = 0; i < used; ++i) {
     if (!is_free(places[i])) places[i].word.last.store(value, std::memory_order_release);
   }
   LWLockRelease(scopes_lock);

@@ -46,6 +46,7 @@ struct alignas(kCacheLine) Counters {
   std::atomic<std::uint64_t> calls{0};      // that asked for one ID, and got it
   std::atomic<std::uint64_t> batches{0};    // that asked for several
   std::atomic<std::uint64_t> batch_ids{0};  // IDs issued to those
+  std::atomic<std::uint64_t> skipped{0};    // IDs left out so that a run lies in one tick
   std::atomic<std::uint64_t> exhausted{0};  // ticks whose last ID was issued
   std::atomic<std::uint64_t> peak{0};       // most IDs of one tick that were seen to be issued
   Waits waits[kWaitReasons];
@@ -57,9 +58,13 @@ struct alignas(kCacheLine) ScopePlace {
   ScopeWord word;             // writers: any backend, the worker. Guard: scope_word.h
   Oid database = InvalidOid;  // writer: who starts the scope here. Guard: scopes_lock
   NameData name = {};         // the same
+  // CLOCK_MONOTONIC when it was last seen to be used. Writers: who starts the scope,
+  // the worker once a second. Guard: atomic
+  std::atomic<std::int64_t> used_ns{0};
 };
 
-// Sums of counters when they last began to count. Writers: who resets them, or
+// Sums of counters when they last began to count; of all together also the maxima of
+// those that count for another scope since. Writers: who resets them, or
 // starts a scope. Guard: scopes_lock.
 struct Sums {
   std::uint64_t calls = 0;
@@ -198,6 +203,9 @@ struct SharedState {
   // and the worker, under scopes_lock. Guard: atomic.
   alignas(kCacheLine) std::atomic<std::uint64_t> high_water{0};
   std::uint64_t owners = 0;  // scopes ever started. Guard: scopes_lock
+  // Places ever used: those behind need not be looked at. Writer: who starts a scope,
+  // under scopes_lock. Guard: atomic.
+  std::atomic<int> places_used{0};
 
   // --- IDs of others that were seen (snowflake_observe) --------------------
   // The greatest tick of those that the worker is still to take in, plus one; 0:

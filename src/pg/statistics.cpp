@@ -36,6 +36,11 @@ void add_counters(Sums &sums, const Counters &counters) {
   }
 }
 
+// Columns that have ever been used.
+int columns_used() {
+  return shared->places_used.load(std::memory_order_relaxed) + 1;
+}
+
 Sums sum_columns(int first, int last) {
   Sums sums;
   for (int slot = 0; slot < shared->slots; ++slot) {
@@ -57,7 +62,14 @@ void forget_maxima(int column) {
   }
 }
 
+Sums without_maxima(Sums sums) {
+  sums.peak = 0;
+  for (Sums::Waits &waits : sums.waits) waits.longest_us = 0;
+  return sums;
+}
+
 Sums since(Sums sums, const Sums &began) {
+  sums.peak = std::max(sums.peak, began.peak);
   sums.calls -= began.calls;
   sums.batches -= began.batches;
   sums.ids -= began.ids;
@@ -65,8 +77,16 @@ Sums since(Sums sums, const Sums &began) {
   for (int i = 0; i < kWaitReasons; ++i) {
     sums.waits[i].count -= began.waits[i].count;
     sums.waits[i].us -= began.waits[i].us;
+    sums.waits[i].longest_us = std::max(sums.waits[i].longest_us, began.waits[i].longest_us);
   }
   return sums;
+}
+
+// Another database may have another encoding.
+void only_ascii(NameData &name) {
+  for (char *c = name.data; *c != '\0'; ++c) {
+    if (IS_HIGHBIT_SET(*c)) *c = '?';
+  }
 }
 
 // One line of snowflake_stats.
@@ -121,17 +141,23 @@ void put_line(FunctionCallInfo fcinfo, const Line &line, const char *scope, std:
 }  // namespace
 
 void begin_counting(int column) {
+  const Sums now = sum_columns(column, column);
+  Sums &all = shared->began()[shared->columns()];
+  all.peak = std::max(all.peak, now.peak);
+  for (int i = 0; i < kWaitReasons; ++i) {
+    all.waits[i].longest_us = std::max(all.waits[i].longest_us, now.waits[i].longest_us);
+  }
   forget_maxima(column);
-  shared->began()[column] = sum_columns(column, column);
+  shared->began()[column] = without_maxima(now);
 }
 
 void UseWatch::look(std::int64_t now) {
   const std::int64_t elapsed = now - looked_;
   if (elapsed < kSpan) return;
-  const int columns = shared->columns();
+  const int columns = columns_used();
   const bool first = ids_.empty();
-  ids_.resize(static_cast<std::size_t>(columns));
-  warned_.resize(static_cast<std::size_t>(columns));
+  ids_.resize(static_cast<std::size_t>(shared->columns()));
+  warned_.resize(static_cast<std::size_t>(shared->columns()));
   const Grant grant = unpack(issue_layout, shared->grant.load(std::memory_order_relaxed));
   const auto per_tick = static_cast<double>(Block(issue_layout, grant).capacity());
   const double room =
@@ -140,25 +166,36 @@ void UseWatch::look(std::int64_t now) {
   for (int column = 0; column < columns; ++column) {
     std::uint64_t ids = 0;
     for (int slot = 0; slot < shared->slots; ++slot) {
-      ids += ids_of(shared->counters(slot)[column]);
+      const Counters &counters = shared->counters(slot)[column];
+      ids += ids_of(counters) + read(counters.skipped);
     }
     const auto i = static_cast<std::size_t>(column);
     const double use = static_cast<double>(ids - ids_[i]) / room;
+    ScopePlace *place =
+        column == SharedState::kDefaultColumn ? nullptr : shared->scope_places() + column - 1;
+    if (place != nullptr && ids != ids_[i]) place->used_ns = now;
     ids_[i] = ids;
     if (first || use <= kMuch || (warned_[i] != 0 && now - warned_[i] < kWarnAgain)) continue;
     warned_[i] = now;
     NameData scope = {};
     namestrcpy(&scope, kDefaultScope.data());
-    if (column != SharedState::kDefaultColumn) {
+    Oid database = InvalidOid;
+    if (place != nullptr) {
       LWLockAcquire(scopes_lock, LW_SHARED);
-      scope = shared->scope_places()[column - 1].name;
+      scope = place->name;
+      database = place->database;
       LWLockRelease(scopes_lock);
+      only_ascii(scope);
     }
     ereport(WARNING,
             (errmsg("idgen: scope \"%s\" used %.0f %% of what this instance can issue in a scope",
                     NameStr(scope), 100 * use),
-             errdetail("In the last %s; a tick has room for %.0f IDs.", span_text(elapsed).text,
-                       per_tick),
+             database == InvalidOid
+                 ? errdetail("In the last %s; a tick has room for %.0f IDs.",
+                             span_text(elapsed).text, per_tick)
+                 : errdetail("In the last %s; a tick has room for %.0f IDs. It is a scope of the "
+                             "database with OID %u.",
+                             span_text(elapsed).text, per_tick, database),
              errhint("Calls wait when all is used. idgen.lanes makes more room, and so do other "
                      "scopes for other tables.")));
   }
@@ -173,13 +210,13 @@ using namespace idgen::pg;
 Datum idgen_stats(PG_FUNCTION_ARGS) {
   InitMaterializedSRF(fcinfo, 0);
   if (shared == nullptr) PG_RETURN_NULL();
-  const int columns = shared->columns();
+  const int columns = columns_used();
   auto *lines = static_cast<Line *>(
       MemoryContextAllocZero(CurrentMemoryContext, static_cast<Size>(columns) * sizeof(Line)));
   ScopePlace *places = shared->scope_places();
   LWLockAcquire(scopes_lock, LW_SHARED);
   const Sums *began = shared->began();
-  const Sums total = since(sum_columns(0, columns - 1), began[columns]);
+  const Sums total = since(sum_columns(0, columns - 1), began[shared->columns()]);
   const std::int64_t reset_us = shared->stats_reset_us;
   for (int column = 0; column < columns; ++column) {
     Line &line = lines[column];
@@ -191,6 +228,7 @@ Datum idgen_stats(PG_FUNCTION_ARGS) {
       line.last = place.word.last.load(std::memory_order_acquire);
       line.database = place.database;
       line.name = place.name;
+      if (line.database != MyDatabaseId) only_ascii(line.name);
     }
     if (line.used) line.sums = since(sum_columns(column, column), began[column]);
   }
@@ -243,10 +281,10 @@ Datum idgen_worker_stats(PG_FUNCTION_ARGS) {
 Datum idgen_reset_stats(PG_FUNCTION_ARGS) {
   (void)fcinfo;
   if (shared == nullptr) report_not_preloaded();
-  const int columns = shared->columns();
   LWLockAcquire(scopes_lock, LW_EXCLUSIVE);
+  const int columns = columns_used();
   for (int column = 0; column < columns; ++column) begin_counting(column);
-  shared->began()[columns] = sum_columns(0, columns - 1);
+  shared->began()[shared->columns()] = without_maxima(sum_columns(0, columns - 1));
   shared->observations.store(0, std::memory_order_relaxed);
   shared->observations_ignored.store(0, std::memory_order_relaxed);
   shared->stats_reset_us = realtime_ns() / 1000;

@@ -121,4 +121,18 @@ cmp_ok($fresh->safe_psql('postgres', 'SELECT extract(epoch FROM snowflake_timest
 $fresh->safe_psql('postgres', 'SELECT snowflake_drain()');
 is((sqlstate_of($fresh, q{SELECT snowflake_observe(snowflake_encode(clock_timestamp() - interval '59 min 20 s', 0, 0))}))[0], 'IDG05',
     'drained: an error');
+
+# --- numbers that are IDs of no time ------------------------------------------------------------
+
+# Ticks are long or the layout is narrow: what lies beyond all times is ignored, soon.
+for my $layout ('js53', 'time:38 shard:6 sequence:5 tick:1s') {
+    (my $name = $layout) =~ s/\W.*//;
+    my $odd = new_node("odd_$name", "idgen.layout = '$layout'", 'idgen.window = 5s');
+    $odd->start;
+    $odd->safe_psql('postgres', 'CREATE EXTENSION idgen');
+    wait_for_state($odd);
+    is($odd->safe_psql('postgres', q{SELECT snowflake_observe(id) FROM unnest(ARRAY[9223372036854775807, 3::bigint << 61, 1::bigint << 60, 1::bigint << 58, 0, -1]) AS id}),
+        "f\nf\nf\nf\nt\nt", "$layout: numbers beyond all times");
+    is($odd->safe_psql('postgres', 'SELECT observations_ignored FROM snowflake_worker_stats'), 4, "$layout: are counted");
+}
 done_testing();

@@ -15,18 +15,33 @@ wait_for_state($node);
 # --- one asks for as many as the layout has, the others still find room -----------------------
 
 my $files = PostgreSQL::Test::Utils::tempdir();
+# The single callers are not ready to wait at all.
+sub without_waiting {
+    local $ENV{PGOPTIONS} = '-c idgen.max_wait=0';
+    return start_collector(@_);
+}
 my @loads = (
     start_collector($node, '--clients', 1, '--batches', 5_000_000, '--ids', 10_000_000, '--reserve', '--save', "$files/runs"),
     start_collector($node, '--clients', 1, '--batches', 200_000, '--ids', 2_000_000, '--save', "$files/batches"),
-    start_collector($node, '--clients', 4, '--batches', 1, '--ids', 1_000_000_000, '--seconds', 4, '--save', "$files/singles"));
+    without_waiting($node, '--clients', 4, '--batches', 1, '--ids', 1_000_000_000, '--seconds', 2, '--save', "$files/singles"));
 my @done = map { [ finish_collector($_) ] } @loads;
 is(join(' ', map { $_->[0] } @done), '0 0 0', 'long requests and single ones at once: no error');
 my $out = '';
 IPC::Run::run([ $ENV{IDGEN_COLLECTOR}, 'check', "$files/runs", "$files/batches", "$files/singles" ], '>', \$out);
 my $figures = figures($out);
 is("$figures->{repeats} $figures->{inversions}", '0 0', "no repeat and no inversion among $figures->{ids}");
-cmp_ok($done[2][1]{ids}, '>', 2_000, 'single callers never starve');
+cmp_ok($done[2][1]{ids}, '>', 2_000, 'single callers never have to wait');
 is($node->safe_psql('postgres', q{SELECT waits_clock > 0 AND peak_use = 1 FROM snowflake_stats WHERE scope = 'default'}), 't', 'all was used');
+
+# Nor where IDs may run ahead as far as the ceiling.
+reconfigure($node, 'max_lead', '10s');
+my $long = start_collector($node, '--clients', 1, '--batches', 40_000_000, '--ids', 40_000_000, '--reserve');
+$node->poll_query_until('postgres', "SELECT lead > '10 ms' FROM snowflake_stats WHERE scope = 'default'") or die 'no load';
+my ($no_error) = finish_collector(without_waiting($node, '--clients', 2, '--batches', 1, '--ids', 1_000_000_000, '--seconds', 2));
+is($no_error, 0, 'with a long lead neither');
+finish_collector($long);
+reconfigure($node, 'max_lead', '10ms');
+$node->poll_query_until('postgres', "SELECT lead < '5 ms' FROM snowflake_stats WHERE scope = 'default'") or die 'the lead stays';
 
 # --- it can be cancelled -------------------------------------------------------------------------
 
