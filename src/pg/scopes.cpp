@@ -102,7 +102,6 @@ void end_place(ScopePlace &place) {
 // ---------------------------------------------------------------------------
 // Making a place
 
-
 class PlaceForScope final : public ScopeStart {
  public:
   explicit PlaceForScope(KnownScope &scope) : scope_(scope) {}

@@ -81,7 +81,9 @@ sub any { my ($fleet) = @_; return $fleet->{members}[ int(rand(@{ $fleet->{membe
 sub start_instance {
     my ($fleet, $node) = @_;
     $node->start;
-    $node->safe_psql('postgres', 'CREATE EXTENSION IF NOT EXISTS idgen');
+    # A coordinator that is busy may not have handed out a node in the first attempt.
+    poll(sub { return (sqlstate_of($node, 'CREATE EXTENSION IF NOT EXISTS idgen'))[0] eq 'none' })
+      or die 'the extension could not be made';
     wait_for_state($node);
     my $member = { node => $node, file => "$fleet->{files}/" . $node->name };
     $member->{load} = start_collector($node, '--clients', 2, '--ids', 1_000_000_000, '--batches', 1, 1, 10,
