@@ -146,8 +146,8 @@ class Clock {
   bool observe(const ClockSample &sample, std::int64_t until, std::int64_t max_skew) noexcept;
 
   // From CLOCK_MONOTONIC to the wall clock, as of a sample and of the last that was
-  // judged, whichever is less; of a clock that is suspect, to where it should be. What is observed
-  // doesn't move it: or each observation would make room for the next.
+  // judged, whichever is less; of a clock that is suspect, to where it should be. What
+  // is observed doesn't move it: or each observation would make room for the next.
   std::int64_t believed_offset(const ClockSample &sample) const noexcept;
 
   // An operator says that the wall clock is right; true if it was suspect.
@@ -187,11 +187,11 @@ class Clock {
   // of max_skew in `confirm`: many small steps must not do what one may not.
   std::int64_t followed_ = 0;
   std::int64_t suspect_offset_ = 0;  // where the wall clock was when it became suspect
-  std::int64_t trusted_offset_ = 0;  // and where it should have been
+  std::int64_t lasted_ = 0;          // for how long it has been seen there since
+  std::int64_t trusted_offset_ = 0;  // where it should have been
   // Issuing time is ahead because of what was observed. Of such leads, which may come
   // and go with every message from another instance, no event tells.
   bool observed_ = false;
-  std::int64_t lasted_ = 0;  // for how long it has been seen there since
 };
 
 }  // namespace idgen

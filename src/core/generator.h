@@ -100,8 +100,8 @@ struct Decision {
 // run is never empty.
 //
 // max_lead  how many ticks issuing may run ahead of `now`. A long request stops at
-//           half of that (IssueLayout::lead_of), and half-way to the ceiling, so
-//           that single callers find room
+//           half of that, or half-way to the ceiling, so that single callers find
+//           room
 constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const Grant &grant,
                           std::uint64_t now, const Want &want, std::uint64_t max_lead) noexcept {
   Decision decision;
@@ -129,7 +129,7 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
   // limit = min(now + max_lead, ceiling - 1)
   std::uint64_t lead = max_lead;
   if (!want.as_single && want.n > layout.short_run()) {
-    lead = std::min(layout.lead_of(want.n, max_lead), (grant.ceiling - now) / 2);
+    lead = std::min(max_lead, grant.ceiling - now) / 2;
   }
   const std::uint64_t lead_limit = now + lead;
   const std::uint64_t first_tick = first >> block.width;
@@ -214,8 +214,8 @@ Issued try_issue(const IssueWords &words, const IssueLayout &layout, const Want 
   }
 }
 
-// Raises a word to at least `floor_word` (CAS-max). Worker only, under a
-// withdrawn grant. Keeps U1: never lowers.
+// Raises a word to at least `floor_word` (CAS-max). Keeps U1: never lowers. A word that
+// is issued from is raised by the worker only, under a withdrawn grant.
 inline void raise_word(std::atomic<std::uint64_t> &last, std::uint64_t floor_word) noexcept {
   std::uint64_t old = last.load(std::memory_order_acquire);
   while (old < floor_word && !last.compare_exchange_weak(old, floor_word, std::memory_order_acq_rel,

@@ -73,11 +73,6 @@ struct IssueLayout {
   constexpr std::uint64_t short_run() const noexcept {
     return sequence_width > 6 ? std::uint64_t{1} << (sequence_width - 6) : 1;
   }
-  // How far ahead of the clock a request for `n` IDs may run, in ticks. Longer
-  // requests stop at half of it, so that single callers always find room.
-  constexpr std::uint64_t lead_of(std::uint64_t n, std::uint64_t max_lead) const noexcept {
-    return n > short_run() ? max_lead / 2 : max_lead;
-  }
 };
 
 inline constexpr unsigned kGrantStateShift = 61;

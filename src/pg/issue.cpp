@@ -258,7 +258,7 @@ void start_scope_slowly(ScopeStart &start) {
                                 issue_layout, max_lead_ticks, monotonic_ns);
       if (issued.decision.verdict == Verdict::issued) {
         shared->owners = owner;
-        start.started(*place, owner);
+        start.started(*place);
       }
     }
     LWLockRelease(scopes_lock);

@@ -42,14 +42,13 @@ pg_attribute_always_inline Issued try_issue_here(const Stream &stream, const Wan
 // Verdict: issued or moved.
 Issued issue_slowly(const Stream &stream, const Want &want);
 
-// Where a new scope starts: waits in the same way until `place` is `owner`'s.
-// Nothing else is done by a call that finds the place no longer free, or the scope
-// started by another: `find` tells, under scopes_lock, which is to be taken (null:
-// none). Verdict: issued, also then.
+// A scope that is to start: free_place() says where, or null if it isn't to (another
+// session was faster, or there is no place); started() hears that it has. Both are
+// called under scopes_lock. start_scope_slowly() waits as issue_slowly() does.
 class ScopeStart {
  public:
   virtual ScopePlace *free_place() = 0;
-  virtual void started(ScopePlace &place, std::uint64_t owner) = 0;
+  virtual void started(ScopePlace &place) = 0;
 
  protected:
   ~ScopeStart() = default;
@@ -79,14 +78,15 @@ inline void count_use(Counters &counters, const Issued &issued) noexcept {
 }
 
 // Issues 1 to want.n IDs; returns when it has some, or when the stream is no longer
-// the scope's (Verdict::moved).
-pg_attribute_always_inline Issued issue(const Stream &stream, const Want &want) {
+// the scope's (Verdict::moved). `counters`: what the caller has still to count the call
+// in.
+pg_attribute_always_inline Issued issue(const Stream &stream, const Want &want,
+                                        Counters *&counters) {
   require_own_layout_is_issued();
   Issued issued = try_issue_here(stream, want);
   if (unlikely(issued.decision.verdict != Verdict::issued)) issued = issue_slowly(stream, want);
-  if (likely(issued.decision.verdict == Verdict::issued)) {
-    count_use(my_counters(stream.column), issued);
-  }
+  counters = &my_counters(stream.column);
+  if (likely(issued.decision.verdict == Verdict::issued)) count_use(*counters, issued);
   return issued;
 }
 

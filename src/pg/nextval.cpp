@@ -63,12 +63,11 @@ bool has_more(Request &request) {
   if (request.run_left != 0) return true;
   if (request.to_issue == 0) return false;
   CHECK_FOR_INTERRUPTS();
-  int column = 0;
-  const Issued issued = issue_in(*request.scope, {.n = request.to_issue}, column);
+  Counters *counters = nullptr;
+  const Issued issued = issue_in(*request.scope, {.n = request.to_issue}, counters);
   const std::uint64_t count = issued.decision.count;
-  Counters &counters = my_counters(column);
-  if (request.next_index == 0) add(counters.batches, 1);
-  add(counters.batch_ids, count);
+  if (request.next_index == 0) add(counters->batches, 1);
+  add(counters->batch_ids, count);
   request.block = issued.block;
   request.next_index = issued.decision.first_index;
   request.run_left = count;
@@ -85,8 +84,9 @@ using namespace idgen::pg;
 Datum idgen_nextval(PG_FUNCTION_ARGS) {
   (void)fcinfo;
   if (unlikely(shared == nullptr)) report_not_preloaded();
-  const Issued issued = issue(default_stream(), {});
-  add(my_counters(SharedState::kDefaultColumn).calls, 1);
+  Counters *counters = nullptr;
+  const Issued issued = issue(default_stream(), {}, counters);
+  add(counters->calls, 1);
   PG_RETURN_INT64(static_cast<int64>(issued.decision.first));
 }
 
@@ -98,9 +98,9 @@ Datum idgen_nextval_in(PG_FUNCTION_ARGS) {
     scope = &scope_named(name);
     fcinfo->flinfo->fn_extra = scope;
   }
-  int column = 0;
-  const Issued issued = issue_in(*scope, {}, column);
-  add(my_counters(column).calls, 1);
+  Counters *counters = nullptr;
+  const Issued issued = issue_in(*scope, {}, counters);
+  add(counters->calls, 1);
   PG_RETURN_INT64(static_cast<int64>(issued.decision.first));
 }
 
@@ -162,12 +162,11 @@ Datum idgen_reserve_run(PG_FUNCTION_ARGS) {
                    static_cast<unsigned long long>(capacity)),
          errhint("snowflake_reserve() gives several runs; idgen.lanes makes them longer.")));
   }
-  int column = 0;
-  const Issued issued = issue_in(scope, {.n = n, .whole = true}, column);
+  Counters *counters = nullptr;
+  const Issued issued = issue_in(scope, {.n = n, .whole = true}, counters);
   if (issued.decision.count != n) elog(ERROR, "a run was cut short");
-  Counters &counters = my_counters(column);
-  add(counters.batches, 1);
-  add(counters.batch_ids, n);
+  add(counters->batches, 1);
+  add(counters->batch_ids, n);
   PG_RETURN_INT64(static_cast<int64>(issued.decision.first));
 }
 

@@ -136,7 +136,7 @@ class PlaceForScope final : public ScopeStart {
     }
     return found;
   }
-  void started(ScopePlace &place, std::uint64_t /*owner*/) override {
+  void started(ScopePlace &place) override {
     place.database = MyDatabaseId;
     place.name = scope_.name;
     place.used_ns = monotonic_ns();
@@ -155,7 +155,7 @@ class PlaceForScope final : public ScopeStart {
 // Lets go of places whose scope or database is gone: of other databases' scopes it
 // can't be told whether they are.
 void sweep_places() {
-  const int count = shared->places;
+  const int count = shared->places_used.load(std::memory_order_relaxed);
   const auto size = static_cast<Size>(Max(count, 1));
   auto *owners = static_cast<std::uint64_t *>(palloc0(size * sizeof(std::uint64_t)));
   auto *databases = static_cast<Oid *>(palloc0(size * sizeof(Oid)));
@@ -236,7 +236,8 @@ void end_changed_places(XactEvent event, void *) {
   if (shared != nullptr && IsUnderPostmaster) {
     ScopePlace *places = shared->scope_places();
     LWLockAcquire(scopes_lock, LW_EXCLUSIVE);
-    for (int i = 0; i < shared->places; ++i) {
+    const int used = shared->places_used.load(std::memory_order_relaxed);
+    for (int i = 0; i < used; ++i) {
       if (is_free(places[i]) || places[i].database != MyDatabaseId) continue;
       bool changed = all_scopes_changed;
       ListCell *cell = nullptr;
@@ -299,15 +300,10 @@ std::string_view name_of(const KnownScope &scope) noexcept {
   return {NameStr(scope.name), scope.length};
 }
 
-Issued issue_in(KnownScope &scope, const Want &want, int &column) {
-  if (&scope == &default_scope) {
-    column = SharedState::kDefaultColumn;
-    return issue(default_stream(), want);
-  }
+Issued issue_in(KnownScope &scope, const Want &want, Counters *&counters) {
+  if (&scope == &default_scope) return issue(default_stream(), want, counters);
   for (;;) {
-    const Stream &stream = current_stream(scope);
-    const Issued issued = issue(stream, want);
-    column = stream.column;
+    const Issued issued = issue(current_stream(scope), want, counters);
     if (likely(issued.decision.verdict == Verdict::issued)) return issued;
     // The place was let go of: perhaps because the scope was dropped.
     scope.stream = Stream{};

@@ -28,8 +28,8 @@ std::string_view name_of(const KnownScope &scope) noexcept;
 
 // Issues 1 to want.n IDs in a scope, and counts them as issue() does. Makes the
 // scope a place if it has none; reports an error if it has been dropped, or if there
-// are idgen.max_scopes already. `column`: of the counters that have been used.
-Issued issue_in(KnownScope &scope, const Want &want, int &column);
+// are idgen.max_scopes already.
+Issued issue_in(KnownScope &scope, const Want &want, Counters *&counters);
 
 // Raises, or sets back, the words of all scopes. The worker's, as steps of its turn.
 void raise_words(std::uint64_t value);

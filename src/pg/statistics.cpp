@@ -151,6 +151,24 @@ void begin_counting(int column) {
   shared->began()[column] = without_maxima(now);
 }
 
+void count_request(const RegistryAnswer &answer, std::int64_t took_ns) {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  WorkerStats &stats = shared->worker;
+  if (answer.outcome != RegistryOutcome::done) {
+    ++stats.failures;
+    if (answer.outcome == RegistryOutcome::lost) ++stats.losses;
+  } else if (answer.ask == RegistryAsk::acquire) {
+    ++stats.acquisitions;
+  } else if (answer.ask == RegistryAsk::extend) {
+    ++stats.renewals;
+    stats.renewed_us = realtime_ns() / 1000;
+    stats.last_ns = took_ns;
+    stats.longest_ns = std::max(stats.longest_ns, took_ns);
+    stats.total_ns += took_ns;
+  }
+  LWLockRelease(info_lock);
+}
+
 void UseWatch::look(std::int64_t now) {
   const std::int64_t elapsed = now - looked_;
   if (elapsed < kSpan) return;

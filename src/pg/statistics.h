@@ -13,6 +13,9 @@ namespace idgen::pg {
 // A column counts for another scope from here on. Under scopes_lock, exclusively.
 void begin_counting(int column);
 
+// The worker has the answer to a request of the keeper's, which took so long.
+void count_request(const RegistryAnswer &answer, std::int64_t took_ns);
+
 // Watches how much is used of what the instance can issue, and warns of scopes that
 // use more than kMuch of it, each at most once in kWarnAgain. The worker's.
 class UseWatch {

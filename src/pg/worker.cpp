@@ -66,7 +66,6 @@ class Worker {
   void set_grant(std::uint64_t word);
   void tell(const ClockEvent &event);
   void note_reply();
-  void count_reply();
   void note_error(const char *message, const char *recorded_layout);
   void clear_error();
   void save();
@@ -220,28 +219,9 @@ void Worker::clear_error() {
   LWLockRelease(info_lock);
 }
 
-void Worker::count_reply() {
-  const std::int64_t took = monotonic_ns() - asked_at_;
-  LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  WorkerStats &stats = shared->worker;
-  if (reply_.outcome != RegistryOutcome::done) {
-    ++stats.failures;
-    if (reply_.outcome == RegistryOutcome::lost) ++stats.losses;
-  } else if (reply_.ask == RegistryAsk::acquire) {
-    ++stats.acquisitions;
-  } else if (reply_.ask == RegistryAsk::extend) {
-    ++stats.renewals;
-    stats.renewed_us = unix_now_us();
-    stats.last_ns = took;
-    stats.longest_ns = std::max(stats.longest_ns, took);
-    stats.total_ns += took;
-  }
-  LWLockRelease(info_lock);
-}
-
 // What came of a request, for the log and the views.
 void Worker::note_reply() {
-  count_reply();
+  count_request(reply_, monotonic_ns() - asked_at_);
   if (const FleetView *fleet = link_.registry().fleet()) {
     if (!fleet->warning.empty() && fleet->warning != warned_) {
       ereport(WARNING, (errmsg("idgen: %s", fleet->warning.c_str())));
