@@ -14,7 +14,7 @@ REGISTRY_SRCS = src/registry/own_record.cpp src/registry/local_registry.cpp \
 PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/layouts.cpp \
 	src/pg/issue.cpp src/pg/type.cpp src/pg/codec.cpp src/pg/time_predicates.cpp src/pg/views.cpp src/pg/worker.cpp \
 	src/pg/clocks.cpp src/pg/mailbox.cpp src/pg/operations.cpp src/pg/registry_link.cpp \
-	src/pg/worker_text.cpp src/pg/secrecy.cpp src/pg/mask.cpp src/pg/nextval.cpp \
+	src/pg/worker_report.cpp src/pg/secrecy.cpp src/pg/mask.cpp src/pg/nextval.cpp \
 	src/pg/scopes.cpp src/pg/statistics.cpp src/pg/observe.cpp
 OBJS = $(CORE_SRCS:.cpp=.o) $(REGISTRY_SRCS:.cpp=.o) $(PG_SRCS:.cpp=.o)
 # A library of its own, which only the worker loads, and only for a fleet: libpq
@@ -67,7 +67,7 @@ all install clean:
 	@echo 'or set PG_CONFIG to the pg_config of your server.' >&2; exit 1
 endif
 
-.PHONY: demo demo-stop test lint bench sim model fuzz soak matrix
+.PHONY: demo demo-stop test lint sanitizers bench sim model fuzz soak matrix
 demo:
 	@$(ROOT)scripts/demo
 demo-stop:
@@ -93,6 +93,8 @@ matrix:
 	@$(ROOT)scripts/matrix
 lint:
 	@$(ROOT)scripts/lint
+sanitizers:
+	@$(ROOT)scripts/sanitizers
 
 # For scripts/lint, which compares it with what is there.
 .PHONY: print-sources

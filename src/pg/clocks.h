@@ -23,6 +23,9 @@ inline std::int64_t monotonic_ns() noexcept {
 inline std::int64_t realtime_ns() noexcept {
   return clock_ns(CLOCK_REALTIME);
 }
+inline std::int64_t unix_now_us() noexcept {
+  return realtime_ns() / 1000;
+}
 
 // What the kernel says of its clock.
 struct KernelClock {

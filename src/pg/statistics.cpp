@@ -161,7 +161,7 @@ void count_request(const RegistryAnswer &answer, std::int64_t took_ns) {
     ++stats.acquisitions;
   } else if (answer.ask == RegistryAsk::extend) {
     ++stats.renewals;
-    stats.renewed_us = realtime_ns() / 1000;
+    stats.renewed_us = unix_now_us();
     stats.last_ns = took_ns;
     stats.longest_ns = std::max(stats.longest_ns, took_ns);
     stats.total_ns += took_ns;
@@ -305,7 +305,7 @@ Datum idgen_reset_stats(PG_FUNCTION_ARGS) {
   shared->began()[shared->columns()] = without_maxima(sum_columns(0, columns - 1));
   shared->observations.store(0, std::memory_order_relaxed);
   shared->observations_ignored.store(0, std::memory_order_relaxed);
-  shared->stats_reset_us = realtime_ns() / 1000;
+  shared->stats_reset_us = unix_now_us();
   LWLockRelease(scopes_lock);
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   WorkerStats fresh;

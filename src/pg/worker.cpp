@@ -20,7 +20,7 @@
 #include "pg/settings.h"
 #include "pg/shmem.h"
 #include "pg/statistics.h"
-#include "pg/worker_text.h"
+#include "pg/worker_report.h"
 
 #pragma GCC visibility push(default)
 extern "C" void idgen_worker_main(Datum arg);
@@ -35,10 +35,6 @@ constexpr std::int64_t kLeaveNs = 500'000'000;
 constexpr std::int64_t kKernelIntervalNs = 1'000'000'000;
 constexpr std::int64_t kEndWarningUs = std::int64_t{2} * 365 * 86400 * 1000000;
 constexpr std::int64_t kEndWarningIntervalNs = std::int64_t{86400} * 1000000000;
-
-std::int64_t unix_now_us() {
-  return realtime_ns() / 1000;
-}
 
 class Worker {
  public:
@@ -61,13 +57,8 @@ class Worker {
   bool obey(const Mailbox::Call &call);
   bool ask_registry(const Mailbox::Call &call);
   void finish_call();
-  void show_fleet();
-  void note_registry();
   void set_grant(std::uint64_t word);
-  void tell(const ClockEvent &event);
   void note_reply();
-  void note_error(const char *message, const char *recorded_layout);
-  void clear_error();
   void save();
   void warn_of_end(std::int64_t now);
 
@@ -99,7 +90,7 @@ ClockSample Worker::sample() {
 // the offset that backends use.
 void Worker::start() {
   (void)link_.open();
-  note_registry();
+  report_registry(link_.name().c_str());
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   shared->worker.started_us = unix_now_us();
   ++shared->worker.starts;
@@ -115,19 +106,13 @@ void Worker::reload() {
   if (link_.open()) {
     if (asks_for_operator_) answer_call(false, "the setting idgen.registry was changed");
     asks_for_operator_ = false;
-    note_registry();
+    report_registry(link_.name().c_str());
     clear_error();
     Turn turn;
     keeper_.change_registry(turn);
     carry_out(turn);
   }
   keeper_.reload();
-}
-
-void Worker::note_registry() {
-  LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  strlcpy(shared->info.registry, link_.name().c_str(), sizeof(shared->info.registry));
-  LWLockRelease(info_lock);
 }
 
 // Every change of the grant ends here. Waiters look again.
@@ -163,7 +148,7 @@ void Worker::carry_out(const Turn &turn) {
     pause_worker(step.kind);
   }
   save();
-  for (const ClockEvent &event : turn.events) tell(event);
+  for (const ClockEvent &event : turn.events) report_event(event);
   if (turn.asks) {
     asked_at_ = monotonic_ns();
     link_.registry().begin(turn.ask);
@@ -180,42 +165,6 @@ void Worker::save() {
   ++shared->worker.turns;
   shared->keeper = keeper_;
   shared->has_keeper = true;
-  LWLockRelease(info_lock);
-}
-
-// Into the ring and the log.
-void Worker::tell(const ClockEvent &event) {
-  LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  EventRing &ring = shared->events;
-  ring.events[ring.count % EventRing::kSize] = {unix_now_us(), event};
-  ++ring.count;
-  LWLockRelease(info_lock);
-  if (event.kind == ClockEventKind::started) return;
-  ereport(is_alarming(event.kind) ? WARNING : LOG,
-          (errmsg("idgen: %s", log_of(event)),
-           errdetail("Issuing time is %s %s the wall clock; the clock's state is %s.",
-                     span_text(event.skew).text, event.skew < 0 ? "behind" : "ahead of",
-                     name_of(event.state))));
-}
-
-void Worker::note_error(const char *message, const char *recorded_layout) {
-  const bool news = strncmp(shared->info.error, message, sizeof(shared->info.error) - 1) != 0;
-  LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  shared->info.error_at_us = unix_now_us();
-  strlcpy(shared->info.error, message, sizeof(shared->info.error));
-  strlcpy(shared->info.last_failure, message, sizeof(shared->info.last_failure));
-  if (recorded_layout[0] != '\0') {
-    strlcpy(shared->info.recorded_layout, recorded_layout, sizeof(shared->info.recorded_layout));
-    shared->info.fleet_disagrees = reply_.fleet_disagrees;
-  }
-  LWLockRelease(info_lock);
-  if (news) ereport(LOG, (errmsg("idgen: %s", message)));
-}
-
-void Worker::clear_error() {
-  if (shared->info.error[0] == '\0') return;
-  LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  shared->info.error[0] = '\0';
   LWLockRelease(info_lock);
 }
 
@@ -240,7 +189,10 @@ void Worker::note_reply() {
     }
     const char *what = reply_.outcome == RegistryOutcome::lost ? "the node was lost: "
                                                                : "the registry request failed: ";
-    note_error((what + reply_.message).c_str(), reply_.recorded_layout.c_str());
+    if (!reply_.recorded_layout.empty()) {
+      report_layout(reply_.recorded_layout.c_str(), reply_.fleet_disagrees);
+    }
+    report_error((what + reply_.message).c_str());
     return;
   }
   // The refusal of a pinned node stays to be seen for as long as it is pinned.
@@ -356,35 +308,11 @@ void Worker::finish_call() {
     answer_call(false, reply_.message.c_str());
     return;
   }
-  if (reply_.ask == RegistryAsk::list) show_fleet();
+  if (reply_.ask == RegistryAsk::list) report_fleet(*link_.registry().fleet());
   if (reply_.ask == RegistryAsk::raise) {
     ereport(LOG, (errmsg("idgen: the ceilings of the fleet were raised by an operator")));
   }
   answer_call(true);
-}
-
-void Worker::show_fleet() {
-  const FleetView &fleet = *link_.registry().fleet();
-  LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  FleetInfo &info = shared->fleet;
-  info.read_at_us = unix_now_us();
-  info.generation = fleet.root.generation;
-  info.rows = 0;
-  for (const FleetNode &node : fleet.nodes) {
-    if (info.rows == info.capacity) break;
-    FleetRow &row = shared->fleet_rows()[info.rows++];
-    row.node = node.node;
-    row.state = node.state;
-    row.alive = node.alive;
-    row.log2_lanes = node.log2_lanes;
-    row.epoch = node.epoch;
-    row.ceiling = std::max(node.ceiling, fleet.root.base);
-    row.holder = node.holder;
-    row.since_us = node.since_us;
-    row.extended_us = node.extended_us;
-    strlcpy(row.name, node.name.c_str(), sizeof(row.name));
-  }
-  LWLockRelease(info_lock);
 }
 
 Wait Worker::turn() {
@@ -407,7 +335,7 @@ Wait Worker::turn() {
   if (keeper_.trouble() != told_trouble_) {
     told_trouble_ = keeper_.trouble();
     const char *why = describe(told_trouble_, keeper_.clock());
-    if (why != nullptr) note_error(why, "");
+    if (why != nullptr) report_error(why);
   }
   shared->observe_offset.store(keeper_.observe_offset(policy), std::memory_order_release);
   tell_observers();

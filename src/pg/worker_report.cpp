@@ -1,12 +1,19 @@
-#include "pg/worker_text.h"
+#include "pg/worker_report.h"
+
+#include <algorithm>
+#include <cstring>
 
 #include "pg/clocks.h"
+#include "pg/mailbox.h"
 #include "pg/settings.h"
+#include "pg/shmem.h"
 
 #include "pg/prelude.h"
 
 namespace idgen::pg {
+namespace {
 
+// A line of the log, without a full stop.
 const char *log_of(const ClockEvent &event) {
   switch (event.kind) {
     case ClockEventKind::started:
@@ -43,11 +50,14 @@ const char *log_of(const ClockEvent &event) {
   return "unknown";
 }
 
+// Is it worth a warning?
 bool is_alarming(ClockEventKind kind) {
   return kind == ClockEventKind::rollback || kind == ClockEventKind::suspect ||
          kind == ClockEventKind::rotated || kind == ClockEventKind::rotation_refused ||
          kind == ClockEventKind::stopped || kind == ClockEventKind::unsynchronized;
 }
+
+}  // namespace
 
 const char *describe(ClockTrouble trouble, const Clock &clock) {
   switch (trouble) {
@@ -66,6 +76,73 @@ const char *describe(ClockTrouble trouble, const Clock &clock) {
           span_text(clock.skew()).text);
   }
   return nullptr;
+}
+
+void report_event(const ClockEvent &event) {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  EventRing &ring = shared->events;
+  ring.events[ring.count % EventRing::kSize] = {unix_now_us(), event};
+  ++ring.count;
+  LWLockRelease(info_lock);
+  if (event.kind == ClockEventKind::started) return;
+  ereport(is_alarming(event.kind) ? WARNING : LOG,
+          (errmsg("idgen: %s", log_of(event)),
+           errdetail("Issuing time is %s %s the wall clock; the clock's state is %s.",
+                     span_text(event.skew).text, event.skew < 0 ? "behind" : "ahead of",
+                     name_of(event.state))));
+}
+
+void report_error(const char *message) {
+  const bool news = strncmp(shared->info.error, message, sizeof(shared->info.error) - 1) != 0;
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  shared->info.error_at_us = unix_now_us();
+  strlcpy(shared->info.error, message, sizeof(shared->info.error));
+  strlcpy(shared->info.last_failure, message, sizeof(shared->info.last_failure));
+  LWLockRelease(info_lock);
+  if (news) ereport(LOG, (errmsg("idgen: %s", message)));
+}
+
+void clear_error() {
+  if (shared->info.error[0] == '\0') return;
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  shared->info.error[0] = '\0';
+  LWLockRelease(info_lock);
+}
+
+void report_layout(const char *recorded, bool fleet_disagrees) {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  strlcpy(shared->info.recorded_layout, recorded, sizeof(shared->info.recorded_layout));
+  shared->info.fleet_disagrees = fleet_disagrees;
+  LWLockRelease(info_lock);
+}
+
+void report_registry(const char *name) {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  strlcpy(shared->info.registry, name, sizeof(shared->info.registry));
+  LWLockRelease(info_lock);
+}
+
+void report_fleet(const FleetView &fleet) {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  FleetInfo &info = shared->fleet;
+  info.read_at_us = unix_now_us();
+  info.generation = fleet.root.generation;
+  info.rows = 0;
+  for (const FleetNode &node : fleet.nodes) {
+    if (info.rows == info.capacity) break;
+    FleetRow &row = shared->fleet_rows()[info.rows++];
+    row.node = node.node;
+    row.state = node.state;
+    row.alive = node.alive;
+    row.log2_lanes = node.log2_lanes;
+    row.epoch = node.epoch;
+    row.ceiling = std::max(node.ceiling, fleet.root.base);
+    row.holder = node.holder;
+    row.since_us = node.since_us;
+    row.extended_us = node.extended_us;
+    strlcpy(row.name, node.name.c_str(), sizeof(row.name));
+  }
+  LWLockRelease(info_lock);
 }
 
 }  // namespace idgen::pg

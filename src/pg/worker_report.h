@@ -1,0 +1,28 @@
+// What the worker says: in the log, and in shared memory for the views. All take the
+// lock of the views' data themselves; only the worker calls them.
+
+#ifndef IDGEN_PG_WORKER_REPORT_H
+#define IDGEN_PG_WORKER_REPORT_H
+
+#include "core/keeper.h"
+#include "registry/fleet_store.h"
+
+namespace idgen::pg {
+
+// Into the ring of the view and the log.
+void report_event(const ClockEvent &event);
+// The last error, logged when it is another one than before; it stays until cleared.
+void report_error(const char *message);
+void clear_error();
+// The layout that the registry has on record, which is not this instance's.
+void report_layout(const char *recorded, bool fleet_disagrees);
+void report_registry(const char *name);
+// What an operator's listing has read.
+void report_fleet(const FleetView &fleet);
+
+// The clock breaker's reason; null if there is none. In the current memory context.
+const char *describe(ClockTrouble trouble, const Clock &clock);
+
+}  // namespace idgen::pg
+
+#endif  // IDGEN_PG_WORKER_REPORT_H
