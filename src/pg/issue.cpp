@@ -119,7 +119,7 @@ void report_refusal(GrantState state) {
   pg_unreachable();
 }
 
-void report_max_wait(const Decision &decision) {
+void report_max_wait(const Decision &decision, const char *failure) {
   const WorkerReport report = read_worker_report();
   const char *reason = "no node has been acquired yet";
   if (decision.verdict == Verdict::lead) {
@@ -136,7 +136,7 @@ void report_max_wait(const Decision &decision) {
                       span_text(report.clock_skew).text);
   }
   ereport(ERROR,
-          (errcode(IDGEN_ERRCODE_MAX_WAIT), errmsg("could not issue an ID within %d ms", max_wait),
+          (errcode(IDGEN_ERRCODE_MAX_WAIT), errmsg("%s within %d ms", failure, max_wait),
            report.error[0] == '\0'
                ? errdetail("The reason: %s.", reason)
                : errdetail("The reason: %s. The worker says: %s.", reason, report.error),
@@ -301,7 +301,7 @@ void require_layout_matches_record() {
     case GrantState::exhausted:
       return;
     case GrantState::acquiring:
-      report_max_wait({});
+      report_max_wait({}, "could not compare the layout with the record's");
     case GrantState::fenced:
       // Without a node, but what it would be used with is known.
       if (record_names_the_layout()) return;

@@ -58,8 +58,9 @@ void start_scope_slowly(ScopeStart &start);
 [[noreturn]] void report_not_preloaded();
 // Why the instance issues nothing; `state` is neither active nor acquiring.
 [[noreturn]] void report_refusal(GrantState state);
-// idgen.max_wait is over; for what the decision says.
-[[noreturn]] void report_max_wait(const Decision &decision);
+// idgen.max_wait is over, for what the decision says; `failure` is what came of it.
+[[noreturn]] void report_max_wait(const Decision &decision,
+                                  const char *failure = "could not issue an ID");
 
 inline void note_most(std::atomic<std::uint64_t> &most, std::uint64_t value) noexcept {
   if (value > most.load(std::memory_order_relaxed)) most.store(value, std::memory_order_relaxed);

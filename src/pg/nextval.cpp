@@ -58,11 +58,11 @@ FuncCallContext *begin_request(FunctionCallInfo fcinfo, std::uint64_t n, KnownSc
 }
 
 // Sees that there is something to return; false when all has been returned. Long
-// requests are served in steps, as the clock allows, and can be cancelled between.
+// requests are served in steps, as the clock allows; they can be cancelled while they
+// wait, and by the executor between rows.
 bool has_more(Request &request) {
   if (request.run_left != 0) return true;
   if (request.to_issue == 0) return false;
-  CHECK_FOR_INTERRUPTS();
   Counters *counters = nullptr;
   const Issued issued = issue_in(*request.scope, {.n = request.to_issue}, counters);
   const std::uint64_t count = issued.decision.count;

@@ -56,7 +56,9 @@ Seen wait_until_passed(std::uint64_t tick) {
     wake_worker();
     return false;
   });
-  if (!done) report_max_wait({.verdict = Verdict::ceiling});
+  if (!done) {
+    report_max_wait({.verdict = Verdict::ceiling}, "could not move issuing time beyond the ID");
+  }
   return seen;
 }
 
