@@ -7,8 +7,8 @@
 //   collector check a.bin b.bin        judges several runs as one
 //
 // `run` judges its own calls too, and prints how long they took, in microseconds: a
-// call at a --rate that could not begin when it was due counts from then. SIGTERM ends it early, as
-// --seconds does. Exit code: 0 all is well, 1 a repeat or an inversion, 2 the run itself failed.
+// call at a --rate counts from when it was due. SIGTERM ends it early, as --seconds
+// does. Exit code: 0 all is well, 1 a repeat or an inversion, 2 the run itself failed.
 
 #include <libpq-fe.h>
 #include <sys/prctl.h>
@@ -24,6 +24,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <deque>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -37,15 +38,16 @@ static_assert(std::atomic<bool>::is_always_lock_free, "it is set by a signal");
 struct Call {
   std::int64_t start = 0;  // CLOCK_MONOTONIC, ns
   std::int64_t end = 0;
-  std::int64_t since = 0;  // start, or when it was due, if that was before
+  std::int64_t since = 0;  // start, or, at a rate, when it was due
   std::size_t first = 0;   // the IDs returned: ids[first, first + count)
   std::size_t count = 0;
 };
 
+// Deques: a vector that grows is copied, and the clients would wait for that.
 struct Calls {
-  std::vector<Call> calls;
-  std::vector<std::int64_t> ids;
-  std::vector<Call> failed;  // those that are tolerated
+  std::deque<Call> calls;
+  std::deque<std::int64_t> ids;
+  std::deque<Call> failed;  // those that are tolerated
   std::string error;
 };
 
@@ -88,7 +90,7 @@ class Client {
         left_(left),
         turn_(static_cast<std::size_t>(number)),
         period_(options.rate > 0 ? options.clients * 1e9 / options.rate : 0),
-        due_(static_cast<double>(now_ns()) + period_ * number / options.clients),
+        offset_(period_ * number / options.clients),
         until_(options.seconds > 0 ? now_ns() + static_cast<std::int64_t>(options.seconds * 1e9)
                                    : INT64_MAX),
         out_(out) {}
@@ -132,16 +134,17 @@ class Client {
     PQfinish(connection);
   }
 
-  // Until the next call is due; since when it waits to begin: now, or earlier.
+  // Until the next call is due; when it was: at no rate, now.
   std::int64_t wait_until_due() {
     const std::int64_t now = now_ns();
     if (period_ == 0) return now;
+    // From the first connection on: the others have to make up for lost time.
+    if (due_ == 0) due_ = static_cast<double>(now) + offset_;
     const auto due = static_cast<std::int64_t>(due_);
     due_ += period_;
-    if (due <= now) return due;
     const timespec until{due / 1'000'000'000, due % 1'000'000'000};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
-    return now_ns();
+    if (due > now) clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+    return due;
   }
 
   // An error that is tolerated ends this client all the same, unless it is to retry.
@@ -209,8 +212,9 @@ class Client {
   const RunOptions &options_;
   std::atomic<std::int64_t> &left_;
   std::size_t turn_;
-  double period_;  // ns between calls; 0: none
-  double due_;     // CLOCK_MONOTONIC, ns
+  double period_;   // ns between calls; 0: none
+  double offset_;   // of the first call
+  double due_ = 0;  // the next call; CLOCK_MONOTONIC, ns; 0: not yet known
   std::int64_t until_;
   Calls &out_;
 };
@@ -218,7 +222,7 @@ class Client {
 // The IDs of a COPY TO STDOUT (FORMAT binary) of one column.
 class CopiedIds {
  public:
-  explicit CopiedIds(std::vector<std::int64_t> &out) : out_(out) {}
+  explicit CopiedIds(std::deque<std::int64_t> &out) : out_(out) {}
 
   void take(const char *bytes, std::size_t size) {
     // A signature, flags and an empty extension, once; then rows, until one of -1 fields.
@@ -232,7 +236,7 @@ class CopiedIds {
  private:
   static constexpr std::size_t kRow = 2 + 4 + 8;  // how many fields, length, value
   std::size_t header_ = 19;
-  std::vector<std::int64_t> &out_;
+  std::deque<std::int64_t> &out_;
 };
 
 // One long statement beside the clients, who stop when it is done.
@@ -283,7 +287,7 @@ struct Judgement {
 
 Judgement judge(const Calls &all) {
   Judgement result;
-  std::vector<std::int64_t> sorted = all.ids;
+  std::vector<std::int64_t> sorted(all.ids.begin(), all.ids.end());
   std::sort(sorted.begin(), sorted.end());
   for (std::size_t i = 1; i < sorted.size(); ++i) result.repeats += sorted[i] == sorted[i - 1];
   if (!sorted.empty()) result.greatest = sorted.back();
