@@ -46,7 +46,7 @@ def calls(parts: dict[str, Any], folder: Path) -> None:
     figure, axes = plot.subplots(figsize=(8, 3.6))
     _bars(axes, raw["median_ns"], (IDGEN,), "{:.0f}", "ns a call, the series' own cost included (log scale)")
     axes.set_xscale("log")
-    axes.set_title("SELECT count(f()) FROM generate_series(1, 3000000), one backend, 8 lanes")
+    axes.set_title("SELECT count(f()) FROM generate_series(1, n), one backend, 8 lanes")
     _save(figure, folder, "calls")
 
 

@@ -64,6 +64,7 @@ class Collected:
     failed: int
     latency_ms: dict[str, float]
     bulk_seconds: float = 0
+    bulk_ids: int = 0  # returned by the statement beside them
 
 
 class Collector:
@@ -80,13 +81,13 @@ class Collector:
             raise RuntimeError(f"the collector failed: {errors.strip()}")
         line = dict(re.findall(r"([a-z]+) (-?[\d.]+)", out.splitlines()[-1]))
         latency = re.search(r"latency us p50 (\S+) p99 (\S+) p99.9 (\S+) max (\S+) failed (\d+)", out)
-        bulk = re.search(r"bulk seconds (\S+)", out)
+        bulk = re.search(r"bulk seconds (\S+) ids (\d+)", out)
         us = [float(latency.group(n)) for n in range(1, 5)] if latency else [0.0] * 4
         return Collected(
             int(line["ids"]), int(line["calls"]), int(line["repeats"]), int(line["inversions"]),
             int(latency.group(5)) if latency else 0,
             dict(zip(("p50", "p99", "p99.9", "max"), (value / 1e3 for value in us))),
-            float(bulk.group(1)) if bulk else 0)
+            *((float(bulk.group(1)), int(bulk.group(2))) if bulk else ()))
 
 
 def collect(server: Server, *options: str) -> Collected:

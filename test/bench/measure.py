@@ -31,9 +31,16 @@ class Cost:
 
 
 def cost(connection: Any, sql: str) -> Cost:
+    return cost_of(connection, lambda: timed(connection, sql))
+
+
+def cost_of(connection: Any, work: Callable[[], Any]) -> Cost:
+    """Of whatever it has the connection's backend do."""
     pid = connection.info.backend_pid
     before = _cpu_ms(pid)
-    wall = timed(connection, sql)
+    begin = time.perf_counter()
+    work()
+    wall = (time.perf_counter() - begin) * 1e3
     time.sleep(0.002)  # until it is asleep again, and its time is accounted for
     return Cost(wall, _cpu_ms(pid) - before)
 
@@ -74,8 +81,8 @@ def together(connections: Sequence[Any], sql: str) -> float:
     threads = [threading.Thread(target=one, args=(connection,)) for connection in connections]
     for thread in threads:
         thread.start()
-    barrier.wait()
     begin = time.perf_counter()
+    barrier.wait()
     for thread in threads:
         thread.join()
     took = (time.perf_counter() - begin) * 1e3
@@ -111,9 +118,3 @@ def busy_cores(seconds: float = 0.5) -> float:
     before = busy()
     time.sleep(seconds)
     return (busy() - before) / os.sysconf("SC_CLK_TCK") / seconds
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time that a process has used, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import charts
-from report import RESULTS, number
+from report import RESULTS, load_results, number
 from servers import ROOT
 
 PAGE = ROOT / "docs/benchmarks.md"
 FOLDER = ROOT / "docs/bench"
 
 
-def draw(results: dict[str, Any]) -> None:
-    drawn = charts.draw(results, RESULTS.parent)
-    shown = RESULTS.parent.relative_to(ROOT)
+def draw(path: Path) -> None:
+    """The charts of these results, beside them."""
+    drawn = charts.draw(load_results(path), path.parent)
+    shown = path.parent.relative_to(ROOT)
     print(f"{shown}: results.json" + "".join(f", {name}.svg" for name in drawn))
 
 
-def publish(results: dict[str, Any]) -> None:
+def publish() -> None:
     """Copies the charts and the numbers, and writes the page's tables between its marks."""
+    results = load_results(RESULTS)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for chart in sorted(RESULTS.parent.glob("*.svg")):
         shutil.copyfile(chart, FOLDER / chart.name)

@@ -14,6 +14,8 @@ from typing import Any
 from servers import ROOT
 
 RESULTS = ROOT / "build/bench/results.json"
+QUICK_RESULTS = ROOT / "build/bench/quick/results.json"
+TOO_MANY = "TOO MANY"  # of what there must be none, or hardly any: an error, no figure
 
 
 @dataclass
@@ -110,19 +112,24 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    out = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True)
+    try:
+        out = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return "unknown"
     return out.stdout.strip() or "unknown"
 
 
-def load_results(path: Path = RESULTS) -> dict[str, Any]:
+def load_results(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def save_results(parts: list[Part], postgresql: str, command: str) -> None:
-    """Writes these parts; those of earlier runs, with the date of each, are kept."""
-    results = load_results()
-    results["machine"] = machine()
-    results["postgresql"] = postgresql
+def save_results(path: Path, parts: list[Part], postgresql: str, command: str) -> None:
+    """Writes these parts; those of earlier runs, with the date of each, are kept, unless
+    they are of another machine or server."""
+    results = load_results(path)
+    made_with = {"machine": machine(), "postgresql": postgresql}
+    if any(results.get(key) != value for key, value in made_with.items()):
+        results = made_with
     kept = results.setdefault("parts", {})
     for part in parts:
         kept[part.name] = {
@@ -135,5 +142,5 @@ def save_results(parts: list[Part], postgresql: str, command: str) -> None:
             "comparisons": [asdict(made) | {"ratio": made.ratio, "verdict": made.verdict} for made in part.comparisons],
             "raw": part.raw,
         }
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")

@@ -27,6 +27,7 @@ COMMON_SETTINGS = (
     "work_mem = 256MB",
     "maintenance_work_mem = 512MB",
     "max_wal_size = 8GB",
+    "min_wal_size = 2GB",
     "checkpoint_timeout = 30min",
     "autovacuum = off",
     "max_parallel_workers_per_gather = 0",
