@@ -117,6 +117,15 @@ is($fresh->safe_psql('postgres', q{SELECT snowflake_observe(snowflake_encode(clo
 cmp_ok($fresh->safe_psql('postgres', 'SELECT extract(epoch FROM snowflake_timestamp(snowflake_nextval()) - clock_timestamp())'), '<', -3500,
     'and issuing time stays there');
 
+# Nor is it waited for a worker that doesn't answer, for longer than idgen.max_wait.
+my $stopped = instance($fresh, 'worker_pid');
+kill 'STOP', $stopped;
+my ($state, $error) = sqlstate_of($fresh,
+    q{SET idgen.max_wait = '200ms'; SELECT snowflake_observe(snowflake_encode(clock_timestamp() - interval '59 min 25 s', 0, 0))});
+kill 'CONT', $stopped;
+is($state, 'IDG03', 'a worker that does not answer: an error');
+like($error, qr/could not move issuing time beyond the ID within 200 ms/, 'which says what was not done');
+
 # Without a node nothing is issued, and nothing is promised.
 $fresh->safe_psql('postgres', 'SELECT snowflake_drain()');
 is((sqlstate_of($fresh, q{SELECT snowflake_observe(snowflake_encode(clock_timestamp() - interval '59 min 20 s', 0, 0))}))[0], 'IDG05',
