@@ -5,7 +5,6 @@
 #include "pg/worker.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "pg/clocks.h"
-#include "pg/mailbox.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
 
