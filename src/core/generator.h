@@ -204,7 +204,9 @@ Issued try_issue(const IssueWords &words, const IssueLayout &layout, const Want 
     const std::int64_t offset = words.clock_offset.load(std::memory_order_acquire);
     pause(PausePoint::offset_loaded);
     const std::uint64_t now = layout.tick_of(monotonic_ns() + offset);
-    const Decision decision = decide(layout, last, grant, now, want, max_lead);
+    // Not const, here and on its way to the caller: GCC 12 keeps a const struct in memory,
+    // which costs a call some 10 ns.
+    Decision decision = decide(layout, last, grant, now, want, max_lead);
     pause(PausePoint::decided);
     if (decision.verdict != Verdict::issued ||
         words.last.compare_exchange_strong(last, decision.last, std::memory_order_acq_rel,

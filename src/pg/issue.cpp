@@ -232,7 +232,7 @@ Issued attempt_slowly(int column, Attempt &&attempt) {
 
 }  // namespace
 
-pg_noinline Issued issue_slowly(const Stream &stream, const Want &want) {
+pg_noinline Issued issue_slowly(Stream stream, Want want) {
   return attempt_slowly(stream.column, [&](bool waited) {
     Issued issued = try_issue_here(stream, want);
     // Who has waited and finds the room of long requests taken again, by single

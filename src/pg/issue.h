@@ -27,20 +27,22 @@ inline Stream default_stream() noexcept {
 }
 
 struct StreamIsOurs {
-  const Stream &stream;
+  Stream stream;
   bool operator()() const noexcept {
     return stream.place == nullptr || StillOwned{*stream.place, stream.owner}();
   }
 };
 
-pg_attribute_always_inline Issued try_issue_here(const Stream &stream, const Want &want) noexcept {
-  return try_issue(IssueWords{*stream.last, shared->grant, shared->clock_offset}, issue_layout,
-                   want, max_lead_ticks, monotonic_ns, StreamIsOurs{stream}, PauseCaller{});
+// One attempt. Its arguments are copies, which stay in registers.
+pg_attribute_always_inline Issued try_issue_here(Stream stream, Want want) noexcept {
+  return try_issue(
+      IssueWords{*stream.last, shared->grant, shared->clock_offset}, issue_layout, want,
+      max_lead_ticks, [] { return monotonic_ns(); }, StreamIsOurs{stream}, PauseCaller{});
 }
 
 // Waits until `want` comes out, in part at least; or reports why it doesn't.
 // Verdict: issued or moved.
-Issued issue_slowly(const Stream &stream, const Want &want);
+Issued issue_slowly(Stream stream, Want want);
 
 // A scope that is to start: free_place() says where, or null if it isn't to (another
 // session was faster, or there is no place); started() hears that it has. Both are

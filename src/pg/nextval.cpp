@@ -85,7 +85,7 @@ Datum idgen_nextval(PG_FUNCTION_ARGS) {
   (void)fcinfo;
   if (unlikely(shared == nullptr)) report_not_preloaded();
   Counters *counters = nullptr;
-  const Issued issued = issue(default_stream(), {}, counters);
+  Issued issued = issue(default_stream(), {}, counters);
   add(counters->calls, 1);
   PG_RETURN_INT64(static_cast<int64>(issued.decision.first));
 }
