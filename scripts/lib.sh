@@ -29,7 +29,7 @@ as_server() {
     else
         (cd "$work" && env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE "$@")
     fi
-}
+} 8>&- # a server that stays doesn't keep the checkout's lock
 
 # Makes a folder of the server's user's, empty.
 fresh_folder() {
@@ -41,6 +41,13 @@ fresh_folder() {
 ensure_work() {
     mkdir -p "$work"
     [ "$(id -u)" -ne 0 ] || chown "$server_user:" "$work"
+}
+
+# What builds and stages waits here for what else does so in this checkout, and
+# keeps others waiting until it ends.
+lock_checkout() {
+    exec 8>"$work/lock"
+    flock -n 8 || { echo "idgen: waiting for what else builds or tests in $root"; flock 8; }
 }
 
 build_and_stage() {
