@@ -79,9 +79,8 @@ enum class Verdict : std::uint8_t {
 
 // What is asked for.
 struct Want {
-  std::uint64_t n = 1;     // how many IDs, at least 1; the run may come out shorter
-  bool whole = false;      // all `n` in one tick, or none; at most Block::capacity()
-  bool as_single = false;  // may run as far ahead of the clock as a single caller
+  std::uint64_t n = 1;  // how many IDs, at least 1; the run may come out shorter
+  bool whole = false;   // all `n` in one tick, or none; at most Block::capacity()
 };
 
 // A run of IDs of one block. Its IDs are block.id_at(first_index + 0, 1, ...).
@@ -128,7 +127,7 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
 
   // limit = min(now + max_lead, ceiling - 1)
   std::uint64_t lead = max_lead;
-  if (!want.as_single && want.n > layout.short_run()) {
+  if (want.n > layout.short_run()) {
     lead = std::min(max_lead, grant.ceiling - now) / 2;
   }
   const std::uint64_t lead_limit = now + lead;

@@ -236,12 +236,12 @@ pg_noinline Issued issue_slowly(Stream stream, Want want) {
   return attempt_slowly(stream.column, [&](bool waited) {
     Issued issued = try_issue_here(stream, want);
     // Who has waited and finds the room of long requests taken again, by single
-    // callers, takes a few IDs as one of them: or he would wait for ever.
-    if (waited && issued.decision.verdict == Verdict::lead) {
-      Want few = want;
-      if (!want.whole) few.n = std::min(want.n, issue_layout.short_run());
-      few.as_single = true;
-      issued = try_issue_here(stream, few);
+    // callers, takes a few IDs as one of them: or he would wait for ever. So few that
+    // hundreds may do so at once. A long whole run can't be had that way: it would
+    // take what single callers are to find.
+    if (waited && !want.whole && issued.decision.verdict == Verdict::lead) {
+      const std::uint64_t few = std::max<std::uint64_t>(issue_layout.short_run() / 4, 1);
+      issued = try_issue_here(stream, {.n = std::min(want.n, few)});
     }
     return issued;
   });

@@ -33,6 +33,17 @@ is("$figures->{repeats} $figures->{inversions}", '0 0', "no repeat and no invers
 cmp_ok($done[2][1]{ids}, '>', 2_000, 'single callers never have to wait');
 is($node->safe_psql('postgres', q{SELECT waits_clock > 0 AND peak_use = 1 FROM snowflake_stats WHERE scope = 'default'}), 't', 'all was used');
 
+# Nor beside whole ticks at once, which those who have waited for one don't get any further
+# ahead than the others.
+my @whole = ('pgbench', '-h', $node->host, '-p', $node->port, '-n', '-c', 16, '-j', 1, '-T', 4, '-f', "$files/whole.sql", 'postgres');
+PostgreSQL::Test::Utils::append_to_file("$files/whole.sql", 'SELECT snowflake_reserve_run(4096)');
+my $waits = $node->safe_psql('postgres', "SELECT waits_clock FROM snowflake_stats WHERE scope = 'default'");
+my $whole = IPC::Run::start(\@whole, '>', \my $ran, '2>', \my $ran_wrong);
+$node->poll_query_until('postgres', "SELECT waits_clock > $waits + 100 FROM snowflake_stats WHERE scope = 'default'") or die 'no load';
+my ($beside_whole) = finish_collector(without_waiting($node, '--clients', 2, '--batches', 1, '--ids', 1_000_000_000, '--seconds', 2));
+is($beside_whole, 0, 'single callers beside 16 that ask for whole ticks: none has to wait');
+ok($whole->finish, 'those get them, one after the other') or diag("$ran$ran_wrong");
+
 # Nor where IDs may run ahead as far as the ceiling.
 reconfigure($node, 'max_lead', '10s');
 my $long = start_collector($node, '--clients', 1, '--batches', 40_000_000, '--ids', 40_000_000, '--reserve');

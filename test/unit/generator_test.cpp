@@ -499,13 +499,11 @@ TEST(Decide, a_whole_run_that_does_not_fit_begins_with_the_next_tick) {
   const Decision next = decide(kDefault, last, grant, 1000, {.n = 96, .whole = true}, 10);
   EXPECT_EQ(next.first, id_of(kDefault, 1001, 397, 0));
   EXPECT_EQ(next.count, 96u);
-  // At half the lead it waits, unless it may go as far as a single caller.
+  // At half the lead it waits, unless it is so short that it counts as a single caller.
   const std::uint64_t at_half = id_of(kDefault, 1005, 397, 4000);
   EXPECT_EQ(decide(kDefault, at_half, grant, 1000, {.n = 96, .whole = true}, 10).verdict,
             Verdict::lead);
-  EXPECT_EQ(
-      decide(kDefault, at_half, grant, 1000, {.n = 96, .whole = true, .as_single = true}, 10).count,
-      96u);
+  EXPECT_EQ(decide(kDefault, at_half, grant, 1000, {.n = 64, .whole = true}, 10).count, 64u);
 }
 
 TEST(Block, consecutive_integers_end_with_the_tick_or_with_the_node_bits_of_others) {
