@@ -10,20 +10,18 @@ IDGEN_SQL_FUNCTION(idgen_observe);
 namespace idgen::pg {
 namespace {
 
-std::int64_t time_by(const std::atomic<std::int64_t> &offset) {
-  return monotonic_ns() + offset.load(std::memory_order_acquire);
-}
-
 enum class Seen : std::uint8_t { passed, ignored, ahead };
 
 Seen look(std::uint64_t tick) {
   const std::int64_t passed_at = Keeper::passed_at(issue_layout, tick);
   const Grant grant = unpack(issue_layout, shared->grant.load(std::memory_order_acquire));
   if (grant.state == GrantState::active && grant.ceiling > tick &&
-      time_by(shared->clock_offset) >= passed_at) {
+      monotonic_ns() + shared->clock_offset.load(std::memory_order_acquire) >= passed_at) {
     return Seen::passed;
   }
-  return time_by(shared->observe_offset) < passed_at ? Seen::ignored : Seen::ahead;
+  // Before the worker has said so, nothing is known to be too far ahead.
+  const std::int64_t offset = shared->observe_offset.load(std::memory_order_acquire);
+  return offset != 0 && monotonic_ns() + offset < passed_at ? Seen::ignored : Seen::ahead;
 }
 
 void require_grant() {
@@ -37,7 +35,9 @@ constexpr std::int64_t kSoon = 4'000'000;
 constexpr long kNapUs = 300;
 
 bool is_soon(std::uint64_t tick) {
-  const std::int64_t left = Keeper::passed_at(issue_layout, tick) - time_by(shared->clock_offset);
+  const std::int64_t issuing =
+      monotonic_ns() + shared->clock_offset.load(std::memory_order_acquire);
+  const std::int64_t left = Keeper::passed_at(issue_layout, tick) - issuing;
   return left > 0 && left <= kSoon;
 }
 

@@ -211,7 +211,8 @@ struct SharedState {
   // The greatest tick of those that the worker is still to take in, plus one; 0:
   // none. Writers: backends by CAS-max, the worker takes it away. Guard: atomic.
   alignas(kCacheLine) std::atomic<std::uint64_t> observed{0};
-  // From CLOCK_MONOTONIC to how far ahead they may be. Writer: the worker. Guard: atomic.
+  // From CLOCK_MONOTONIC to how far ahead they may be; 0: not known yet. Writer: the
+  // worker. Guard: atomic.
   std::atomic<std::int64_t> observe_offset{0};
   // How many were ahead and have moved issuing time; and how many were too far ahead
   // and were ignored. Writers: backends. Guard: atomic.

@@ -74,6 +74,8 @@ is($behind->safe_psql('postgres', q{SELECT snowflake_observe(snowflake_encode(cl
         snowflake_observe(snowflake_encode(clock_timestamp() + interval '10 years', 0, 0)), snowflake_observe(9223372036854775807)}),
     'f|f|f', 'beyond the bound: ignored');
 is($behind->safe_psql('postgres', 'SELECT observations_ignored FROM snowflake_worker_stats'), 3, 'and counted');
+$behind->safe_psql('postgres', 'SELECT snowflake_reset_stats()');
+is($behind->safe_psql('postgres', 'SELECT observations, observations_ignored FROM snowflake_worker_stats'), '0|0', 'from 0 after a reset');
 # (With a clock that is right: the postmaster, which restarts the worker, is not always
 # told the false time.)
 set_clock($behind, 0);
@@ -130,6 +132,22 @@ like($error, qr/could not move issuing time beyond the ID within 200 ms/, 'which
 $fresh->safe_psql('postgres', 'SELECT snowflake_drain()');
 is((sqlstate_of($fresh, q{SELECT snowflake_observe(snowflake_encode(clock_timestamp() - interval '59 min 20 s', 0, 0))}))[0], 'IDG05',
     'drained: an error');
+
+# Right after a start nothing is known to be too far ahead: it is waited for the worker.
+my $early = new_node('early', 'injection');
+$early->start;
+$early->safe_psql('postgres', 'CREATE EXTENSION idgen');
+$early->stop;
+my $pause = $early->data_dir . '/idgen.pause_worker';
+append_to_file($pause, '');
+$early->start;
+ok(poll(sub { return glob($early->data_dir . '/idgen.worker_paused.*') }), 'a worker that has not got through its first turn');
+my $soon = q{SELECT snowflake_observe(snowflake_encode(clock_timestamp() + interval '1 s', 0, 0))};
+is((sqlstate_of($early, "SET idgen.max_wait = '200ms'; $soon"))[0], 'IDG03', 'an ID is not ignored meanwhile');
+unlink $pause;
+wait_for_state($early);
+is($early->safe_psql('postgres', $soon), 't', 'and is observed afterwards');
+$early->stop;
 
 # --- numbers that are IDs of no time ------------------------------------------------------------
 
