@@ -62,6 +62,7 @@ for my $fault (sort keys %says) {
       or die 'it is not tried again';
     my @lines = substr(slurp_file($node->logfile), $offset) =~ /LOG:  idgen: the registry request failed/g;
     is(@lines, 1, "$fault: logged once");
+    is($node->safe_psql('postgres', 'SELECT failures > 0 FROM snowflake_worker_stats'), 't', "$fault: counted");
     # A new worker changes nothing while the fault lasts.
     # Nor does it trust the file, which shows a ceiling that may not be durable.
     if ($fault eq 'fsync' || $fault eq 'directory') {
@@ -76,6 +77,8 @@ for my $fault (sort keys %says) {
       or die 'the error stays';
     my ($code, $figures) = stop_collector($load);
     is($code, 0, "$fault: and all of it without an error, a repeat or an inversion");
+    $node->safe_psql('postgres', 'SELECT snowflake_reset_stats()');
+    is($node->safe_psql('postgres', 'SELECT failures FROM snowflake_worker_stats'), 0, "$fault: and then from 0 again");
 }
 
 # The record is hit while the server runs: it is written anew, and nobody notices.

@@ -162,6 +162,7 @@ $coordinator->safe_psql('postgres', "UPDATE idgen_internal.node SET holder = gen
     revision = revision + 1, name = 'usurper', alive_until = clock_timestamp() + interval '1 min' WHERE node = $node");
 $one->poll_query_until('postgres', "SELECT node <> $node FROM snowflake_instance") or die 'the loss was not noticed';
 like(slurp_file($one->logfile), qr/the node was lost: node $node was taken by "usurper"/, 'a lost node is left, and the log says to whom');
+is($one->safe_psql('postgres', 'SELECT losses FROM snowflake_worker_stats'), 1, 'and counted');
 delete $held{$node};
 $node = instance($one, 'node');
 
