@@ -37,7 +37,7 @@ PG_CXXFLAGS = -std=c++20 -O2 -fvisibility=hidden -Wall -Wextra -Wpedantic -Wshad
 ifdef IDGEN_INJECTION
 PG_CPPFLAGS += -DIDGEN_INJECTION
 endif
-SHLIB_LINK += -lstdc++ -lz -lcrypto
+SHLIB_LINK += -Wl,--fatal-warnings -lstdc++ -lz -lcrypto
 # JIT has nothing to inline here, and PGXS can't pass our flags to it.
 override with_llvm = no
 EXTRA_CLEAN = $(SRCS:.cpp=.d) $(NETWORK_OBJS) idgen_network.so build
@@ -51,7 +51,7 @@ all: idgen_network$(DLSUFFIX)
 install: install-network
 endif
 idgen_network$(DLSUFFIX): $(NETWORK_OBJS)
-	$(CXX) $(CXXFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(LDFLAGS) -lpq -lcurl -lz -lstdc++
+	$(CXX) $(CXXFLAGS) $(LDFLAGS_SL) -shared -Wl,--fatal-warnings -o $@ $^ $(LDFLAGS) -lpq -lcurl -lz -lstdc++
 
 .PHONY: install-network
 install-network: idgen_network$(DLSUFFIX) installdirs
