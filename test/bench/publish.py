@@ -26,6 +26,9 @@ def draw(path: Path) -> None:
 def publish() -> None:
     """Copies the charts and the numbers, and writes the page's tables between its marks."""
     results = load_results(RESULTS)
+    unknown = [name for name, part in results["parts"].items() if part["commit"].endswith("-dirty")]
+    if unknown:
+        raise SystemExit(f"not published: measured with changes that were not committed: {', '.join(unknown)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     for chart in sorted(RESULTS.parent.glob("*.svg")):
         shutil.copyfile(chart, FOLDER / chart.name)
