@@ -9,6 +9,7 @@ namespace idgen::pg {
 
 SharedState *shared = nullptr;
 LWLock *info_lock = nullptr;
+Counters *own_counters = nullptr;
 LWLock *scopes_lock = nullptr;
 
 namespace {

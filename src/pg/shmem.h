@@ -265,10 +265,14 @@ extern LWLock *scopes_lock;
 // server starts.
 void install_shmem_hooks();
 
-// This process's counters of a column. It needs a slot: true of every process that
-// can run SQL.
+// This process's counters; null until it has counted something.
+extern Counters *own_counters;
+
+// This process's counters of a column. It needs a slot, which it keeps until it ends:
+// true of every process that can run SQL.
 inline Counters &my_counters(int column) noexcept {
-  return shared->counters(proc_number())[column];
+  if (unlikely(own_counters == nullptr)) own_counters = shared->counters(proc_number());
+  return own_counters[column];
 }
 
 // Adds to a counter that this process alone writes: no locked instruction.
