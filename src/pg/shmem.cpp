@@ -9,8 +9,8 @@ namespace idgen::pg {
 
 SharedState *shared = nullptr;
 LWLock *info_lock = nullptr;
-Counters *own_counters = nullptr;
 LWLock *scopes_lock = nullptr;
+Counters *own_counters = nullptr;
 
 namespace {
 
