@@ -5,7 +5,7 @@ ROOT := $(dir $(abspath $(lastword $(MAKEFILE_LIST))))
 
 EXTENSION = idgen
 MODULE_big = idgen
-DATA = sql/idgen--0.1.0.sql
+DATA = sql/idgen--0.1.0.sql sql/idgen--0.1.0--0.2.0.sql sql/idgen--0.2.0.sql
 
 CORE_SRCS = src/core/layout.cpp src/core/text.cpp src/core/clock.cpp src/core/lease.cpp \
 	src/core/choose.cpp src/core/keeper.cpp src/core/keeper_service.cpp src/core/mask.cpp

@@ -1,0 +1,1037 @@
+\echo Use "CREATE EXTENSION idgen" to load this file. \quit
+
+-- Internals: the operators' functions, the catalogue of layouts.
+CREATE SCHEMA idgen_internal;
+COMMENT ON SCHEMA idgen_internal IS 'internals of the extension idgen';
+GRANT USAGE ON SCHEMA idgen_internal TO PUBLIC;
+
+------------------------------------------------------------------------------
+-- Type snowflakeid: 8 bytes by value; in and out as decimal, on the wire as int8
+
+CREATE TYPE snowflakeid;
+
+CREATE FUNCTION idgen_internal.snowflakeid_in(cstring) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflakeid_out(snowflakeid) RETURNS cstring
+    AS 'int8out' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflakeid_recv(internal) RETURNS snowflakeid
+    AS 'int8recv' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflakeid_send(snowflakeid) RETURNS bytea
+    AS 'int8send' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE snowflakeid (
+    INPUT = idgen_internal.snowflakeid_in,
+    OUTPUT = idgen_internal.snowflakeid_out,
+    RECEIVE = idgen_internal.snowflakeid_recv,
+    SEND = idgen_internal.snowflakeid_send,
+    LIKE = bigint,
+    CATEGORY = 'N',
+    PREFERRED = false
+);
+COMMENT ON TYPE snowflakeid IS '64-bit ID: time, node and sequence in one number';
+COMMENT ON FUNCTION idgen_internal.snowflakeid_in(cstring) IS 'I/O';
+COMMENT ON FUNCTION idgen_internal.snowflakeid_out(snowflakeid) IS 'I/O';
+COMMENT ON FUNCTION idgen_internal.snowflakeid_recv(internal) IS 'I/O';
+COMMENT ON FUNCTION idgen_internal.snowflakeid_send(snowflakeid) IS 'I/O';
+
+-- Casts. None is implicit: with one, bigint < timestamptz would become legal.
+CREATE CAST (snowflakeid AS bigint) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (bigint AS snowflakeid) WITHOUT FUNCTION AS ASSIGNMENT;
+
+CREATE FUNCTION idgen_internal.from_int4(integer) RETURNS snowflakeid
+    AS 'int48' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.from_numeric(numeric) RETURNS snowflakeid
+    AS 'numeric_int8' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE CAST (integer AS snowflakeid) WITH FUNCTION idgen_internal.from_int4(integer) AS ASSIGNMENT;
+CREATE CAST (numeric AS snowflakeid) WITH FUNCTION idgen_internal.from_numeric(numeric) AS ASSIGNMENT;
+COMMENT ON FUNCTION idgen_internal.from_int4(integer) IS 'convert integer to snowflakeid';
+COMMENT ON FUNCTION idgen_internal.from_numeric(numeric) IS 'convert numeric to snowflakeid';
+COMMENT ON CAST (snowflakeid AS bigint) IS 'the same 8 bytes';
+COMMENT ON CAST (bigint AS snowflakeid) IS 'the same 8 bytes';
+COMMENT ON CAST (integer AS snowflakeid) IS 'the same number';
+COMMENT ON CAST (numeric AS snowflakeid) IS 'the same number, rounded; of bigint''s range';
+
+------------------------------------------------------------------------------
+-- Comparison: int8's own functions under operators of this type. The families
+-- also hold bigint, so that a driver's parameter uses the index. Their
+-- (bigint, bigint) members are operators of our own, off the search path: the
+-- planner derives equalities within a family, and sharing pg_catalog's would
+-- change the plans of every bigint table in the database.
+
+DO $make$
+DECLARE
+    l text;
+    r text;
+    s text;
+    op record;
+BEGIN
+    FOR l, r IN
+        SELECT a, b
+        FROM pg_catalog.unnest(ARRAY['snowflakeid', 'bigint']) AS a,
+             pg_catalog.unnest(ARRAY['snowflakeid', 'bigint']) AS b
+    LOOP
+        s := CASE WHEN l = 'bigint' AND r = 'bigint' THEN 'idgen_internal' ELSE '@extschema@' END;
+        FOR op IN
+            SELECT * FROM (VALUES
+                ('=',  'eq', 'int8eq', '=',  '<>', 'eqsel', 'eqjoinsel'),
+                ('<>', 'ne', 'int8ne', '<>', '=',  'neqsel', 'neqjoinsel'),
+                ('<',  'lt', 'int8lt', '>',  '>=', 'scalarltsel', 'scalarltjoinsel'),
+                ('<=', 'le', 'int8le', '>=', '>',  'scalarlesel', 'scalarlejoinsel'),
+                ('>',  'gt', 'int8gt', '<',  '<=', 'scalargtsel', 'scalargtjoinsel'),
+                ('>=', 'ge', 'int8ge', '<=', '<',  'scalargesel', 'scalargejoinsel'))
+                AS o (symbol, name, source, commutator, negator, sel, joinsel)
+        LOOP
+            EXECUTE pg_catalog.format(
+                'CREATE FUNCTION idgen_internal.%I(%s, %s) RETURNS boolean AS %L '
+                'LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                op.name, l, r, op.source);
+            EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.%I(%s, %s) IS %L',
+                op.name, l, r, 'implementation of ' || op.symbol || ' operator');
+            EXECUTE pg_catalog.format(
+                'CREATE OPERATOR %s.%s (LEFTARG = %s, RIGHTARG = %s, '
+                'FUNCTION = idgen_internal.%I, COMMUTATOR = OPERATOR(%s.%s), '
+                'NEGATOR = OPERATOR(%s.%s), RESTRICT = %s, JOIN = %s%s)',
+                s, op.symbol, l, r, op.name, s, op.commutator, s, op.negator, op.sel, op.joinsel,
+                CASE op.name WHEN 'eq' THEN ', HASHES, MERGES' ELSE '' END);
+            EXECUTE pg_catalog.format('COMMENT ON OPERATOR %s.%s (%s, %s) IS %L', s, op.symbol, l, r,
+                CASE op.name
+                    WHEN 'eq' THEN 'equal' WHEN 'ne' THEN 'not equal'
+                    WHEN 'lt' THEN 'less than' WHEN 'le' THEN 'less than or equal'
+                    WHEN 'gt' THEN 'greater than' ELSE 'greater than or equal' END);
+        END LOOP;
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION idgen_internal.cmp(%s, %s) RETURNS integer AS ''btint8cmp'' '
+            'LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', l, r);
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.cmp(%s, %s) IS ''less-equal-greater''', l, r);
+    END LOOP;
+END
+$make$;
+
+CREATE FUNCTION idgen_internal.hash(snowflakeid) RETURNS integer
+    AS 'hashint8' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.hash_extended(snowflakeid, bigint) RETURNS bigint
+    AS 'hashint8extended' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION idgen_internal.hash(snowflakeid) IS 'hash';
+COMMENT ON FUNCTION idgen_internal.hash_extended(snowflakeid, bigint) IS 'hash';
+
+CREATE OPERATOR FAMILY snowflakeid_ops USING btree;
+CREATE OPERATOR CLASS snowflakeid_ops DEFAULT FOR TYPE snowflakeid USING btree FAMILY snowflakeid_ops AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+    FUNCTION 1 idgen_internal.cmp(snowflakeid, snowflakeid),
+    FUNCTION 2 (snowflakeid, snowflakeid) btint8sortsupport(internal),
+    FUNCTION 4 (snowflakeid, snowflakeid) btequalimage(oid);
+ALTER OPERATOR FAMILY snowflakeid_ops USING btree ADD
+    OPERATOR 1 < (snowflakeid, bigint), OPERATOR 2 <= (snowflakeid, bigint),
+    OPERATOR 3 = (snowflakeid, bigint), OPERATOR 4 >= (snowflakeid, bigint),
+    OPERATOR 5 > (snowflakeid, bigint),
+    FUNCTION 1 (snowflakeid, bigint) idgen_internal.cmp(snowflakeid, bigint),
+    OPERATOR 1 < (bigint, snowflakeid), OPERATOR 2 <= (bigint, snowflakeid),
+    OPERATOR 3 = (bigint, snowflakeid), OPERATOR 4 >= (bigint, snowflakeid),
+    OPERATOR 5 > (bigint, snowflakeid),
+    FUNCTION 1 (bigint, snowflakeid) idgen_internal.cmp(bigint, snowflakeid),
+    OPERATOR 1 idgen_internal.< (bigint, bigint), OPERATOR 2 idgen_internal.<= (bigint, bigint),
+    OPERATOR 3 idgen_internal.= (bigint, bigint), OPERATOR 4 idgen_internal.>= (bigint, bigint),
+    OPERATOR 5 idgen_internal.> (bigint, bigint),
+    FUNCTION 1 (bigint, bigint) idgen_internal.cmp(bigint, bigint),
+    FUNCTION 2 (bigint, bigint) btint8sortsupport(internal),
+    FUNCTION 4 (bigint, bigint) btequalimage(oid);
+
+-- BRIN: one class that summarises each range of pages by its least and greatest
+-- ID, and one by several intervals. As everywhere, bigint on the other side.
+DO $make$
+DECLARE
+    class record;
+    i integer;
+    symbol text;
+    procedure text;
+    own text;
+    loose text;
+BEGIN
+    FOR class IN
+        SELECT * FROM (VALUES
+            ('snowflakeid_minmax_ops', 'DEFAULT', ARRAY[
+                '1 %s brin_minmax_opcinfo(internal)',
+                '2 %s brin_minmax_add_value(internal, internal, internal, internal)',
+                '3 %s brin_minmax_consistent(internal, internal, internal)',
+                '4 %s brin_minmax_union(internal, internal, internal)']),
+            ('snowflakeid_minmax_multi_ops', '', ARRAY[
+                '1 %s brin_minmax_multi_opcinfo(internal)',
+                '2 %s brin_minmax_multi_add_value(internal, internal, internal, internal)',
+                '3 %s brin_minmax_multi_consistent(internal, internal, internal, integer)',
+                '4 %s brin_minmax_multi_union(internal, internal, internal)',
+                '5 %s brin_minmax_multi_options(internal)',
+                '11 %s brin_minmax_multi_distance_int8(internal, internal)']))
+            AS c (name, is_default, procedures)
+    LOOP
+        own := 'STORAGE snowflakeid';
+        loose := '';
+        FOR i IN 1..5 LOOP
+            symbol := (ARRAY['<', '<=', '=', '>=', '>'])[i];
+            own := own || pg_catalog.format(', OPERATOR %s @extschema@.%s', i, symbol);
+            loose := loose || pg_catalog.format(
+                'OPERATOR %1$s @extschema@.%2$s (snowflakeid, bigint), '
+                'OPERATOR %1$s @extschema@.%2$s (bigint, snowflakeid), '
+                'OPERATOR %1$s idgen_internal.%2$s (bigint, bigint), ', i, symbol);
+        END LOOP;
+        FOREACH procedure IN ARRAY class.procedures LOOP
+            own := own || ', FUNCTION ' || pg_catalog.format(procedure, '');
+            loose := loose || 'FUNCTION ' || pg_catalog.format(procedure, '(bigint, bigint)') || ', ';
+        END LOOP;
+        EXECUTE pg_catalog.format('CREATE OPERATOR FAMILY %s USING brin', class.name);
+        EXECUTE pg_catalog.format(
+            'CREATE OPERATOR CLASS %1$s %2$s FOR TYPE snowflakeid USING brin FAMILY %1$s AS %3$s',
+            class.name, class.is_default, own);
+        EXECUTE pg_catalog.format('ALTER OPERATOR FAMILY %s USING brin ADD %s',
+            class.name, pg_catalog.rtrim(loose, ', '));
+    END LOOP;
+END
+$make$;
+
+CREATE OPERATOR FAMILY snowflakeid_ops USING hash;
+CREATE OPERATOR CLASS snowflakeid_ops DEFAULT FOR TYPE snowflakeid USING hash FAMILY snowflakeid_ops AS
+    OPERATOR 1 =,
+    FUNCTION 1 idgen_internal.hash(snowflakeid),
+    FUNCTION 2 idgen_internal.hash_extended(snowflakeid, bigint);
+ALTER OPERATOR FAMILY snowflakeid_ops USING hash ADD
+    OPERATOR 1 = (snowflakeid, bigint),
+    OPERATOR 1 = (bigint, snowflakeid),
+    OPERATOR 1 idgen_internal.= (bigint, bigint),
+    FUNCTION 1 (bigint, bigint) hashint8(bigint),
+    FUNCTION 2 (bigint, bigint) hashint8extended(bigint, bigint);
+
+COMMENT ON OPERATOR FAMILY snowflakeid_ops USING btree IS 'order of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS snowflakeid_ops USING btree IS 'order of snowflakeid';
+COMMENT ON OPERATOR FAMILY snowflakeid_ops USING hash IS 'equality of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS snowflakeid_ops USING hash IS 'equality of snowflakeid';
+COMMENT ON OPERATOR FAMILY snowflakeid_minmax_ops USING brin IS 'order of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS snowflakeid_minmax_ops USING brin IS 'least and greatest snowflakeid of each range of pages';
+COMMENT ON OPERATOR FAMILY snowflakeid_minmax_multi_ops USING brin IS 'order of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS snowflakeid_minmax_multi_ops USING brin IS 'several intervals of snowflakeid of each range of pages';
+
+CREATE FUNCTION idgen_internal.larger(snowflakeid, snowflakeid) RETURNS snowflakeid
+    AS 'int8larger' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.smaller(snowflakeid, snowflakeid) RETURNS snowflakeid
+    AS 'int8smaller' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.larger(snowflakeid, snowflakeid) IS 'larger of two';
+COMMENT ON FUNCTION idgen_internal.smaller(snowflakeid, snowflakeid) IS 'smaller of two';
+CREATE AGGREGATE max(snowflakeid) (
+    SFUNC = idgen_internal.larger, STYPE = snowflakeid, COMBINEFUNC = idgen_internal.larger,
+    SORTOP = >, PARALLEL = SAFE);
+CREATE AGGREGATE min(snowflakeid) (
+    SFUNC = idgen_internal.smaller, STYPE = snowflakeid, COMBINEFUNC = idgen_internal.smaller,
+    SORTOP = <, PARALLEL = SAFE);
+COMMENT ON AGGREGATE max(snowflakeid) IS 'maximum value of all snowflakeid input values';
+COMMENT ON AGGREGATE min(snowflakeid) IS 'minimum value of all snowflakeid input values';
+
+------------------------------------------------------------------------------
+-- Layouts: this database's own and other people's, by name. Append-only.
+
+CREATE TABLE idgen_internal.layout (
+    name name PRIMARY KEY CHECK (name <> ''),
+    definition text NOT NULL,
+    epoch text NOT NULL,
+    note text,
+    kind "char" NOT NULL CHECK (kind IN ('f', 'r', 'p', 'u')) -- filled in by the trigger
+);
+COMMENT ON TABLE idgen_internal.layout IS 'layouts by name: this database''s own (idgen) and others for decoding';
+COMMENT ON COLUMN idgen_internal.layout.definition IS 'fields from the most significant bit, widths in bits, length of a tick';
+COMMENT ON COLUMN idgen_internal.layout.epoch IS 'the time that IDs count from, UTC';
+COMMENT ON COLUMN idgen_internal.layout.kind IS 'f: own, made by CREATE EXTENSION; r: own, restored from a dump; p: preset; u: added by a user. Left out when a layout is added';
+
+CREATE FUNCTION idgen_internal.layout_guard() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'idgen_layout_guard' LANGUAGE C;
+COMMENT ON FUNCTION idgen_internal.layout_guard() IS 'trigger that keeps the table of layouts append-only';
+-- Nobody else may hang it on a table of his own.
+REVOKE ALL ON FUNCTION idgen_internal.layout_guard() FROM PUBLIC;
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.layout
+    FOR EACH ROW EXECUTE FUNCTION idgen_internal.layout_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON idgen_internal.layout
+    FOR EACH STATEMENT EXECUTE FUNCTION idgen_internal.layout_guard();
+ALTER TABLE idgen_internal.layout
+    ENABLE ALWAYS TRIGGER guard, ENABLE ALWAYS TRIGGER guard_truncate;
+
+CREATE FUNCTION idgen_internal.configured_layout(OUT definition text, OUT epoch text) RETURNS record
+    AS 'MODULE_PATHNAME', 'idgen_configured_layout' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION idgen_internal.configured_layout() IS 'the layout that the settings, or their defaults, ask for';
+REVOKE ALL ON FUNCTION idgen_internal.configured_layout() FROM PUBLIC;
+
+INSERT INTO idgen_internal.layout (name, definition, epoch, note, kind)
+    SELECT 'idgen', definition, epoch, 'this database''s own layout', 'f'
+    FROM idgen_internal.configured_layout();
+INSERT INTO idgen_internal.layout (name, definition, epoch, note, kind) VALUES
+    ('baidu', 'sign:1 time:28 shard:22 sequence:13 tick:1s', '1463673600000',
+     'uid-generator as it was released; its time field ended on 2024-11-20; tested with a computed ID', 'p'),
+    ('baidu_readme', 'sign:1 time:29 shard:21 sequence:13 tick:1s', '1474300800000',
+     'uid-generator as its README sets it up', 'p'),
+    ('cockroach', 'sign:1 time:48 shard:15 tick:10us', '1420070400000',
+     'unique_rowid(); the node is exclusive-ored into the last bits, so that it can be wrong', 'p'),
+    ('discord', 'time:42 region:5 shard:5 sequence:12 tick:1ms', '1420070400000',
+     'region is the worker, shard the process', 'p'),
+    ('hazelcast', 'sign:1 time:41 sequence:6 shard:16 tick:1ms', '1514764800000',
+     'FlakeIdGenerator; no ID is known to test with', 'p'),
+    ('instagram', 'time:41 shard:13 sequence:10 tick:1ms', '1314220021721',
+     'shard is the logical shard; known to the day', 'p'),
+    ('js53', 'time:41 shard:4 sequence:8 tick:1ms', '2025-01-01T00:00:00Z',
+     '53 bits, exact as JavaScript numbers; idgen.layout = ''js53'' with the default epoch', 'p'),
+    ('katsubushi', 'time:42 shard:10 sequence:12 tick:1ms', '1420070400000',
+     'shard is the worker', 'p'),
+    ('leaf', 'sign:1 time:41 shard:10 sequence:12 tick:1ms', '1288834974657',
+     'Meituan Leaf in snowflake mode; tested with a computed ID', 'p'),
+    ('mastodon', 'time:48 sequence:16 tick:1ms', '0',
+     'timestamp_id(); the sequence is hashed; the known ID fits to 52 ms', 'p'),
+    ('pgedge', 'sign:1 time:41 shard:10 sequence:12 tick:1ms', '1672531200000',
+     'pgEdge snowflake since 2024-03-30', 'p'),
+    ('pgedge_v1', 'sign:1 time:41 sequence:12 shard:10 tick:1ms', '1672531200000',
+     'pgEdge snowflake until 2024-03-30: the node below the sequence', 'p'),
+    ('seata', 'sign:1 shard:10 time:41 sequence:12 tick:1ms', '1588435200000',
+     'the improved algorithm: node on top, so that IDs do not sort by time; the time is that of the start plus a count', 'p'),
+    ('seata_legacy', 'sign:1 time:41 shard:10 sequence:12 tick:1ms', '1588435200000',
+     'the algorithm before the improved one', 'p'),
+    ('sonyflake_v1', 'sign:1 time:39 sequence:8 shard:16 tick:10ms', '1409529600000',
+     'shard is the machine, below the sequence; tested with a computed ID', 'p'),
+    ('sonyflake_v2', 'sign:1 time:39 sequence:8 shard:16 tick:10ms', '1735689600000',
+     'shard is the machine, below the sequence; tested with a computed ID', 'p'),
+    ('tidb_tso', 'time:46 sequence:18 tick:1ms', '0',
+     'TiDB and TiKV timestamps; sequence is the logical part; no node', 'p'),
+    ('tsid', 'time:42 shard:10 sequence:12 tick:1ms', '1577836800000',
+     'tsid-creator with its default of 10 bits of node', 'p'),
+    ('twitter', 'sign:1 time:41 region:5 shard:5 sequence:12 tick:1ms', '1288834974657',
+     'region is the datacenter, shard the worker', 'p');
+
+SELECT pg_catalog.pg_extension_config_dump('idgen_internal.layout', 'WHERE kind <> ''p''');
+GRANT SELECT ON idgen_internal.layout TO PUBLIC;
+
+CREATE VIEW snowflake_layouts AS
+    SELECT name, definition, epoch, note FROM idgen_internal.layout;
+COMMENT ON VIEW snowflake_layouts IS 'layouts that snowflake_decode() and others take by name; "idgen" is this database''s own';
+GRANT SELECT ON snowflake_layouts TO PUBLIC;
+
+CREATE FUNCTION snowflake_create_layout(name text, definition text, epoch text, note text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    -- A longer one would be cut by the type "name".
+    IF octet_length(name) > 63 THEN
+        RAISE EXCEPTION 'layout name "%" is too long', name
+            USING ERRCODE = 'name_too_long', DETAIL = 'It may have 63 bytes.';
+    END IF;
+    INSERT INTO idgen_internal.layout (name, definition, epoch, note)
+        VALUES (name, definition, epoch, note);
+EXCEPTION
+    WHEN unique_violation THEN
+        RAISE EXCEPTION 'layout "%" already exists', name
+            USING ERRCODE = 'duplicate_object',
+                  DETAIL = 'Layouts are never changed or removed.',
+                  HINT = 'Add it under another name.';
+END
+$$;
+CREATE FUNCTION snowflake_create_layout(name text, definition text, epoch bigint, note text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM @extschema@.snowflake_create_layout(name, definition, epoch::text, note);
+END
+$$;
+COMMENT ON FUNCTION snowflake_create_layout(text, text, text, text) IS 'adds a layout by which IDs of others are decoded: fields from the most significant bit; the time that IDs count from, UTC';
+COMMENT ON FUNCTION snowflake_create_layout(text, text, bigint, text) IS 'adds a layout by which IDs of others are decoded: fields from the most significant bit; the time that IDs count from, milliseconds of Unix time';
+REVOKE ALL ON FUNCTION snowflake_create_layout(text, text, text, text),
+    snowflake_create_layout(text, text, bigint, text) FROM PUBLIC;
+
+------------------------------------------------------------------------------
+-- Comparing an ID with a time, in the database's own layout. Total: any number,
+-- any time. The planner gets comparisons of numbers in their place
+-- (src/pg/time_predicates.cpp), by the (bigint, bigint) members of the families.
+
+CREATE FUNCTION idgen_internal.bound_not_before(timestamptz) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'idgen_bound_not_before' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.bound_after(timestamptz) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'idgen_bound_after' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.bound_not_before(timestamptz) IS 'the smallest bigint whose time as an ID is not before a time';
+COMMENT ON FUNCTION idgen_internal.bound_after(timestamptz) IS 'the smallest bigint whose time as an ID is after a time';
+
+DO $make$
+DECLARE
+    op record;
+    l text;
+    r text;
+    s text;
+    flip boolean;
+BEGIN
+    FOREACH s IN ARRAY ARRAY['lt_support', 'le_support', 'gt_support', 'ge_support'] LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION idgen_internal.%I(internal) RETURNS internal '
+            'AS ''MODULE_PATHNAME'', %L LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE',
+            s, 'idgen_' || s);
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.%I(internal) IS %L',
+            s, 'planner support of comparisons of an ID with a time');
+    END LOOP;
+    FOR flip IN VALUES (false), (true) LOOP
+        l := CASE WHEN flip THEN 'timestamptz' ELSE 'snowflakeid' END;
+        r := CASE WHEN flip THEN 'snowflakeid' ELSE 'timestamptz' END;
+        FOR op IN
+            SELECT * FROM (VALUES
+                ('<',  'lt', '>',  '>=', 'gt', 'scalarlt', 'before'),
+                ('<=', 'le', '>=', '>',  'ge', 'scalarle', 'not after'),
+                ('>',  'gt', '<',  '<=', 'lt', 'scalargt', 'after'),
+                ('>=', 'ge', '<=', '<',  'le', 'scalarge', 'not before'))
+                AS o (symbol, name, commutator, negator, commuted, sel, meaning)
+        LOOP
+            EXECUTE pg_catalog.format(
+                'CREATE FUNCTION idgen_internal.%I(%s, %s) RETURNS boolean '
+                'AS ''MODULE_PATHNAME'', %L LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE '
+                'SUPPORT idgen_internal.%I',
+                op.name, l, r,
+                CASE WHEN flip THEN 'idgen_time_' || op.name || '_id' ELSE 'idgen_id_' || op.name || '_time' END,
+                CASE WHEN flip THEN op.commuted ELSE op.name END || '_support');
+            EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.%I(%s, %s) IS %L',
+                op.name, l, r, 'implementation of ' || op.symbol || ' operator');
+            EXECUTE pg_catalog.format(
+                'CREATE OPERATOR @extschema@.%s (LEFTARG = %s, RIGHTARG = %s, '
+                'FUNCTION = idgen_internal.%I, COMMUTATOR = OPERATOR(@extschema@.%s), '
+                'NEGATOR = OPERATOR(@extschema@.%s), RESTRICT = %s, JOIN = %s)',
+                op.symbol, l, r, op.name, op.commutator, op.negator, op.sel || 'sel', op.sel || 'joinsel');
+            EXECUTE pg_catalog.format('COMMENT ON OPERATOR @extschema@.%s (%s, %s) IS %L', op.symbol, l, r,
+                CASE WHEN flip THEN 'time is ' || op.meaning || ' the time of the ID'
+                    ELSE 'time of the ID is ' || op.meaning END);
+        END LOOP;
+    END LOOP;
+END
+$make$;
+
+------------------------------------------------------------------------------
+-- Issuing
+
+CREATE FUNCTION snowflake_nextval() RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_nextval' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_nextval() IS 'next ID: unique, greater than every ID issued before on this instance';
+
+CREATE FUNCTION idgen_internal.batch_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'idgen_batch_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.batch_support(internal) IS 'planner support: how many rows snowflake_batch(n) gives';
+CREATE FUNCTION snowflake_batch(n integer) RETURNS SETOF snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    ROWS 1000 SUPPORT idgen_internal.batch_support;
+CREATE FUNCTION snowflake_batch(n integer, scope text) RETURNS SETOF snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    ROWS 1000 SUPPORT idgen_internal.batch_support;
+COMMENT ON FUNCTION snowflake_batch(integer) IS 'n IDs in ascending order, from 1 to idgen.max_batch';
+COMMENT ON FUNCTION snowflake_batch(integer, text) IS 'n IDs of a scope in ascending order, from 1 to idgen.max_batch';
+
+CREATE FUNCTION snowflake_reserve(n bigint, OUT first snowflakeid, OUT last snowflakeid, OUT count bigint) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_reserve' LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
+CREATE FUNCTION snowflake_reserve(n bigint, scope text, OUT first snowflakeid, OUT last snowflakeid, OUT count bigint) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_reserve' LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION snowflake_reserve(bigint) IS 'n IDs as runs of consecutive integers, in ascending order; from 1 to idgen.max_batch';
+COMMENT ON FUNCTION snowflake_reserve(bigint, text) IS 'n IDs of a scope as runs of consecutive integers, in ascending order; from 1 to idgen.max_batch';
+
+CREATE FUNCTION snowflake_reserve_run(n integer) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_reserve_run' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_reserve_run(n integer, scope text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_reserve_run' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_reserve_run(integer) IS 'the first of n consecutive integers that are all IDs of the caller''s; as many at most as a tick has';
+COMMENT ON FUNCTION snowflake_reserve_run(integer, text) IS 'the first of n consecutive integers that are all IDs of the caller''s, of a scope; as many at most as a tick has';
+
+-- Scopes: named streams of IDs. Which there are is this table's to say, also after
+-- a restore, and on subscribers and standbys.
+
+CREATE TABLE idgen_internal.scope (name name PRIMARY KEY CHECK (name <> ''));
+COMMENT ON TABLE idgen_internal.scope IS 'the scopes of this database, but for the one that all databases share';
+COMMENT ON COLUMN idgen_internal.scope.name IS 'as snowflake_nextval() takes it';
+CREATE FUNCTION idgen_internal.scope_guard() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'idgen_scope_guard' LANGUAGE C;
+COMMENT ON FUNCTION idgen_internal.scope_guard() IS 'trigger that keeps sessions informed of the scopes there are';
+REVOKE ALL ON FUNCTION idgen_internal.scope_guard() FROM PUBLIC;
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.scope
+    FOR EACH ROW EXECUTE FUNCTION idgen_internal.scope_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON idgen_internal.scope
+    FOR EACH STATEMENT EXECUTE FUNCTION idgen_internal.scope_guard();
+ALTER TABLE idgen_internal.scope
+    ENABLE ALWAYS TRIGGER guard, ENABLE ALWAYS TRIGGER guard_truncate;
+SELECT pg_catalog.pg_extension_config_dump('idgen_internal.scope', '');
+GRANT SELECT ON idgen_internal.scope TO PUBLIC;
+
+CREATE VIEW snowflake_scopes AS
+    SELECT name FROM idgen_internal.scope;
+COMMENT ON VIEW snowflake_scopes IS 'the scopes of this database, beside the one that all databases share';
+GRANT SELECT ON snowflake_scopes TO PUBLIC;
+
+CREATE FUNCTION snowflake_nextval(scope text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_nextval_in' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_nextval(text) IS 'next ID of a scope: unique in it, greater than every ID issued in it before on this instance';
+
+CREATE FUNCTION snowflake_create_scope(name text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    IF coalesce(name, '') = '' THEN
+        RAISE EXCEPTION 'a scope must have a name'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- A longer one would be cut by the type "name".
+    IF octet_length(name) > 63 THEN
+        RAISE EXCEPTION 'scope name "%" is too long', name
+            USING ERRCODE = 'name_too_long', DETAIL = 'It may have 63 bytes.';
+    END IF;
+    INSERT INTO idgen_internal.scope (name) VALUES (name);
+    IF NOT FOUND THEN
+        RAISE unique_violation;
+    END IF;
+EXCEPTION
+    WHEN unique_violation THEN
+        RAISE EXCEPTION 'scope "%" already exists', name
+            USING ERRCODE = 'duplicate_object';
+END
+$$;
+COMMENT ON FUNCTION snowflake_create_scope(text) IS 'makes a scope of this database: a stream of IDs of its own, with all that a node can issue';
+
+CREATE FUNCTION snowflake_drop_scope(name text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    IF name = 'default' THEN
+        RAISE EXCEPTION 'scope "default" can''t be dropped'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'It is the scope of snowflake_nextval() without an argument.';
+    END IF;
+    DELETE FROM idgen_internal.scope AS s WHERE s.name::text = name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'scope "%" does not exist', name
+            USING ERRCODE = 'undefined_object';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION snowflake_drop_scope(text) IS 'drops a scope of this database; if it is made again, it goes on above all that it has issued';
+REVOKE ALL ON FUNCTION snowflake_create_scope(text), snowflake_drop_scope(text) FROM PUBLIC;
+
+-- The receive rule of a hybrid logical clock.
+CREATE FUNCTION snowflake_observe(id snowflakeid) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_observe' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_observe(id bigint) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_observe' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_observe(snowflakeid) IS 'sees to it that IDs issued here from now on are greater than one of another instance; false if that lies too far ahead of the clock, and is ignored';
+COMMENT ON FUNCTION snowflake_observe(bigint) IS 'sees to it that IDs issued here from now on are greater than one of another instance; false if that lies too far ahead of the clock, and is ignored';
+REVOKE ALL ON FUNCTION snowflake_observe(snowflakeid), snowflake_observe(bigint) FROM PUBLIC;
+
+------------------------------------------------------------------------------
+-- Decoding and encoding
+
+DO $make$
+DECLARE
+    f record;
+    a record;
+BEGIN
+    -- By ID: snowflake_decode(id [, layout]) and the accessors of one field.
+    FOR f IN
+        SELECT * FROM (VALUES
+            ('snowflake_decode',
+             ', OUT ts timestamptz, OUT node integer, OUT region integer, OUT shard integer, '
+             'OUT sequence integer, OUT layout text',
+             'record', 'idgen_decode', 10, 'the fields of an ID; NULL where its layout lacks one'),
+            ('snowflake_timestamp', '', 'timestamptz', 'idgen_timestamp', 1, 'the time of an ID'),
+            ('snowflake_node', '', 'integer', 'idgen_node', 1, 'the node of an ID: region and shard together'),
+            ('snowflake_region', '', 'integer', 'idgen_region', 1, 'the region of an ID'),
+            ('snowflake_shard', '', 'integer', 'idgen_shard', 1, 'the shard of an ID'),
+            ('snowflake_sequence', '', 'integer', 'idgen_sequence', 1, 'the sequence of an ID'))
+            AS v (name, columns, result, source, cost, note)
+    LOOP
+        FOR a IN
+            SELECT t.type, l.args, l.types
+            FROM pg_catalog.unnest(ARRAY['snowflakeid', 'bigint', 'text']) AS t (type),
+                 (VALUES ('', ''), (', layout_name text', ', text')) AS l (args, types)
+            WHERE t.type <> 'text' OR f.name = 'snowflake_decode'
+        LOOP
+            EXECUTE pg_catalog.format(
+                'CREATE FUNCTION %I(id %s%s%s) RETURNS %s AS ''MODULE_PATHNAME'', %L '
+                'LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST %s',
+                f.name, a.type, a.args, f.columns, f.result,
+                f.source || CASE a.type WHEN 'text' THEN '_text' ELSE '' END, f.cost);
+            EXECUTE pg_catalog.format('COMMENT ON FUNCTION %I(%s%s) IS %L', f.name, a.type, a.types, f.note
+                || CASE a.type WHEN 'text' THEN ' (decimal, base32 or base62)' ELSE '' END
+                || CASE a.types WHEN '' THEN '' ELSE ', in a named layout' END);
+        END LOOP;
+    END LOOP;
+END
+$make$;
+
+CREATE FUNCTION snowflake_encode(ts timestamptz, node integer, sequence integer) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_encode' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_encode(ts timestamptz, node integer, sequence integer, layout_name text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_encode' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_encode(timestamptz, integer, integer) IS 'the ID with these fields; uniqueness is the caller''s';
+COMMENT ON FUNCTION snowflake_encode(timestamptz, integer, integer, text) IS 'the ID with these fields, in a named layout; uniqueness is the caller''s';
+
+CREATE FUNCTION snowflake_node_of(region integer, shard integer) RETURNS integer
+    AS 'MODULE_PATHNAME', 'idgen_node_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_node_of(region integer, shard integer, layout_name text) RETURNS integer
+    AS 'MODULE_PATHNAME', 'idgen_node_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_node_of(integer, integer) IS 'the node number of a region and a shard';
+COMMENT ON FUNCTION snowflake_node_of(integer, integer, text) IS 'the node number of a region and a shard, in a named layout';
+
+CREATE FUNCTION snowflake_min(ts timestamptz) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_min' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_min(ts timestamptz, layout_name text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_min' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_min(timestamptz) IS 'the smallest ID whose time is not before ts';
+COMMENT ON FUNCTION snowflake_min(timestamptz, text) IS 'the smallest ID whose time is not before ts, in a named layout';
+
+CREATE FUNCTION snowflake_to_base32(id snowflakeid) RETURNS text
+    AS 'MODULE_PATHNAME', 'idgen_to_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_from_base32(text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_from_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_to_base62(id snowflakeid) RETURNS text
+    AS 'MODULE_PATHNAME', 'idgen_to_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_from_base62(text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_from_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_to_base32(snowflakeid) IS 'the ID in Crockford''s base32, 13 characters; sorts as the ID does';
+COMMENT ON FUNCTION snowflake_from_base32(text) IS 'the ID of 13 characters of Crockford''s base32, either case';
+COMMENT ON FUNCTION snowflake_to_base62(snowflakeid) IS 'the ID in base62, 11 characters; sorts as the ID does in the C collation';
+COMMENT ON FUNCTION snowflake_from_base62(text) IS 'the ID of 11 characters of base62';
+
+------------------------------------------------------------------------------
+-- Masked IDs
+
+CREATE FUNCTION snowflake_mask(id snowflakeid, key bytea) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_mask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+CREATE FUNCTION snowflake_mask(id bigint, key bytea) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_mask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+CREATE FUNCTION snowflake_unmask(masked snowflakeid, key bytea) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_unmask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+CREATE FUNCTION snowflake_unmask(masked bigint, key bytea) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_unmask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION snowflake_mask(snowflakeid, bytea) IS 'the number that stands for the ID in public, by a key of 16, 24 or 32 bytes';
+COMMENT ON FUNCTION snowflake_mask(bigint, bytea) IS 'the number that stands for the ID in public, by a key of 16, 24 or 32 bytes';
+COMMENT ON FUNCTION snowflake_unmask(snowflakeid, bytea) IS 'the ID that a number stands for, by the key it was masked with';
+COMMENT ON FUNCTION snowflake_unmask(bigint, bytea) IS 'the ID that a number stands for, by the key it was masked with';
+
+------------------------------------------------------------------------------
+-- A fleet's coordinator: which node is held by whom, up to which ceiling. Used
+-- where other instances name this database in idgen.registry; it needs no
+-- preloading. Ticks and rows are what src/registry/fleet_registry.h says.
+
+CREATE TABLE idgen_internal.fleet (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    id uuid NOT NULL,
+    layout text NOT NULL,
+    epoch text NOT NULL,
+    generation bigint NOT NULL CHECK (generation > 0),
+    base bigint NOT NULL CHECK (base >= 0),
+    raised timestamptz NOT NULL,
+    system bigint NOT NULL,
+    timeline integer NOT NULL
+);
+COMMENT ON TABLE idgen_internal.fleet IS 'what goes for all nodes of the fleet that this database coordinates; empty if it coordinates none';
+COMMENT ON COLUMN idgen_internal.fleet.generation IS 'grows whenever all ceilings are raised. Compared together with the base: after a second loss the same number may come again';
+COMMENT ON COLUMN idgen_internal.fleet.base IS 'no ceiling counts as lower than this tick';
+COMMENT ON COLUMN idgen_internal.fleet.raised IS 'when the base was set';
+COMMENT ON COLUMN idgen_internal.fleet.system IS 'system identifier of the cluster that the generation was made on';
+COMMENT ON COLUMN idgen_internal.fleet.timeline IS 'timeline of the WAL that the generation was made on';
+
+CREATE TABLE idgen_internal.node (
+    node bigint PRIMARY KEY,
+    revision bigint NOT NULL,
+    epoch bigint NOT NULL,
+    state "char" NOT NULL CHECK (state IN ('f', 'h', 'r')),
+    holder uuid,
+    ceiling bigint NOT NULL,
+    log2_lanes integer NOT NULL,
+    system bigint,
+    name text,
+    ceiling_at timestamptz,
+    since timestamptz,
+    extended timestamptz,
+    alive_until timestamptz
+) WITH (fillfactor = 50);
+COMMENT ON TABLE idgen_internal.node IS 'nodes that were ever taken: holder, and the tick up to which it may issue IDs';
+COMMENT ON COLUMN idgen_internal.node.revision IS 'changes with every write';
+COMMENT ON COLUMN idgen_internal.node.epoch IS 'how often the node was taken';
+COMMENT ON COLUMN idgen_internal.node.state IS 'f: free; h: held; r: retired by an operator, never handed out';
+COMMENT ON COLUMN idgen_internal.node.holder IS 'incarnation of the last holder';
+COMMENT ON COLUMN idgen_internal.node.ceiling IS 'first tick that the holder may not issue; never decreases';
+COMMENT ON COLUMN idgen_internal.node.alive_until IS 'until then the holder counts as alive, if it is not extended';
+
+-- Not to be lost with a dump. What is restored elsewhere waits for an operator.
+SELECT pg_catalog.pg_extension_config_dump('idgen_internal.fleet', '');
+SELECT pg_catalog.pg_extension_config_dump('idgen_internal.node', '');
+
+CREATE FUNCTION idgen_internal.timeline() RETURNS integer
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+    -- The control file knows a new timeline only after a checkpoint.
+    RETURN ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer;
+COMMENT ON FUNCTION idgen_internal.timeline() IS 'timeline of the WAL that is being written';
+
+-- The file that says where the timeline branched off is written by the promotion.
+CREATE FUNCTION idgen_internal.took_over() RETURNS timestamptz
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT f.modification FROM pg_stat_file(
+        'pg_wal/' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) || '.history', true) AS f);
+COMMENT ON FUNCTION idgen_internal.took_over() IS 'when this server was promoted, by its clock; null if it never was';
+
+CREATE FUNCTION idgen_internal.fleet_check() RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'the coordinator is a standby'
+            USING ERRCODE = 'read_only_sql_transaction',
+                  HINT = 'List all hosts in idgen.registry; the one that takes writes is chosen.';
+    END IF;
+    IF current_setting('fsync') <> 'on' THEN
+        RAISE EXCEPTION 'the coordinator runs with fsync = off, so that nothing it says is durable'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Turn fsync on in the coordinator.';
+    END IF;
+    -- A pooler may have lost what the client has set.
+    PERFORM set_config('synchronous_commit', 'on', true);
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_check() IS 'reports an error unless this server may coordinate a fleet';
+
+-- One snapshot of the fleet and of the nodes first to last.
+CREATE FUNCTION idgen_internal.fleet_read(first bigint, last bigint) RETURNS json
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM idgen_internal.fleet_check();
+    RETURN (
+        SELECT json_build_object(
+            'clock_us', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+            -- Flushed: a crash may take the rest away, which is no loss.
+            'revision', (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint,
+            'took_over_us', (extract(epoch FROM idgen_internal.took_over()) * 1000000)::bigint,
+            'standbys', s.standbys,
+            'synchronous', s.synchronous,
+            'fleet', (
+                SELECT json_build_object('id', f.id, 'layout', f.layout, 'epoch', f.epoch,
+                    'generation', f.generation, 'base', f.base,
+                    'raised_us', (extract(epoch FROM f.raised) * 1000000)::bigint,
+                    'same_system', f.system = c.system_identifier,
+                    'same_timeline', f.timeline = idgen_internal.timeline())
+                FROM idgen_internal.fleet AS f, pg_control_system() AS c),
+            'nodes', (
+                SELECT coalesce(json_agg(json_build_object(
+                    'node', n.node, 'revision', n.revision, 'epoch', n.epoch, 'state', n.state,
+                    'holder', n.holder, 'ceiling', n.ceiling, 'log2_lanes', n.log2_lanes,
+                    'system', n.system, 'name', n.name,
+                    'alive', n.state = 'h' AND n.alive_until > clock_timestamp(),
+                    'ceiling_us', (extract(epoch FROM n.ceiling_at) * 1000000)::bigint,
+                    'since_us', (extract(epoch FROM n.since) * 1000000)::bigint,
+                    'extended_us', (extract(epoch FROM n.extended) * 1000000)::bigint)
+                    ORDER BY n.node), '[]')
+                FROM idgen_internal.node AS n
+                WHERE n.node BETWEEN fleet_read.first AND fleet_read.last))
+        FROM (
+            SELECT count(*) AS standbys,
+                count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')) AS synchronous
+            FROM pg_stat_replication AS r
+            WHERE r.state = 'streaming' AND NOT EXISTS (
+                SELECT FROM pg_replication_slots AS l
+                WHERE l.active_pid = r.pid AND l.slot_type = 'logical')) AS s);
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_read(bigint, bigint) IS 'for instances that lease from here: the fleet and its nodes first to last';
+
+-- Compare and write: all of the nodes, or an error and none. SQLSTATE 40001:
+-- something is no longer what the caller had read; 55000: refused.
+CREATE FUNCTION idgen_internal.fleet_write(
+    generation bigint, base bigint, nodes bigint[], revisions bigint[], epochs bigint[], take boolean,
+    state "char", holder uuid, ceiling bigint, ceiling_us bigint, log2_lanes integer,
+    system bigint, name text, alive_ms bigint, recorded_us bigint, skew_us bigint, lead_us bigint,
+    window_us bigint)
+    RETURNS json
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_at constant timestamptz := clock_timestamp();
+    clock_us constant bigint := (extract(epoch FROM now_at) * 1000000)::bigint;
+    epoch_start constant timestamptz := timestamptz 'epoch';
+    tolerance_us bigint; -- lead_left() of src/registry/fleet_store.h
+    changed bigint;
+BEGIN
+    PERFORM idgen_internal.fleet_check();
+    -- Writers pass each other; a raise waits for all of them, and they for it.
+    LOCK TABLE idgen_internal.fleet IN ROW SHARE MODE;
+    SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 16)
+        INTO tolerance_us
+        FROM idgen_internal.fleet AS f, pg_control_system() AS c
+        WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base
+            AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline();
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the fleet is of another generation' USING ERRCODE = 'serialization_failure';
+    END IF;
+    IF window_us > 0 AND ceiling_us > greatest(clock_us + tolerance_us, recorded_us) + window_us THEN
+        RAISE EXCEPTION 'the ceiling asked for lies too far ahead of the coordinator''s clock: by more than % s',
+            (skew_us + window_us) / 1000000
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Set the clocks right: one bad clock must not use nodes up.';
+    END IF;
+
+    IF 0 = ANY (revisions) THEN
+        INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes)
+            SELECT u, 0, 0, 'f', 0, 0 FROM unnest(nodes) AS u
+            ON CONFLICT DO NOTHING;
+    END IF;
+    -- In one order, whoever comes: no deadlock.
+    PERFORM FROM idgen_internal.node AS n WHERE n.node = ANY (nodes) ORDER BY n.node FOR UPDATE;
+    UPDATE idgen_internal.node AS n SET
+        revision = n.revision + 1,
+        epoch = n.epoch + take::integer,
+        state = fleet_write.state,
+        holder = fleet_write.holder,
+        ceiling = fleet_write.ceiling,
+        log2_lanes = fleet_write.log2_lanes,
+        system = fleet_write.system,
+        name = fleet_write.name,
+        ceiling_at = epoch_start + ceiling_us * interval '1 microsecond',
+        since = CASE WHEN take THEN now_at ELSE n.since END,
+        extended = now_at,
+        alive_until = CASE WHEN fleet_write.state = 'h' THEN now_at + alive_ms * interval '1 millisecond' END
+    FROM unnest(nodes, revisions, epochs) AS e (node, revision, epoch)
+    WHERE n.node = e.node AND n.revision = e.revision AND n.epoch = e.epoch
+        AND n.ceiling <= fleet_write.ceiling; -- never lowered
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed <> cardinality(nodes) THEN
+        RAISE EXCEPTION 'a node is not what it was' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN json_build_object('revision', (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint);
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint, bigint)
+    IS 'for instances that lease from here: takes, extends or releases nodes, all of them or none';
+
+CREATE FUNCTION idgen_internal.fleet_create(id uuid, layout text, epoch text, generation bigint, base bigint, raised_us bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM idgen_internal.fleet_check();
+    INSERT INTO idgen_internal.fleet (id, layout, epoch, generation, base, raised, system, timeline)
+        SELECT fleet_create.id, fleet_create.layout, fleet_create.epoch, fleet_create.generation,
+            fleet_create.base, timestamptz 'epoch' + raised_us * interval '1 microsecond',
+            c.system_identifier, idgen_internal.timeline()
+        FROM pg_control_system() AS c
+        ON CONFLICT DO NOTHING;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_create(uuid, text, text, bigint, bigint, bigint) IS 'for instances that lease from here: makes the fleet; false if there is one';
+
+CREATE FUNCTION idgen_internal.fleet_raise(
+    old_generation bigint, old_base bigint, generation bigint, base bigint, raised_us bigint,
+    nodes bigint[], revisions bigint[], ceilings bigint[]) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    changed bigint;
+BEGIN
+    PERFORM idgen_internal.fleet_check();
+    LOCK TABLE idgen_internal.fleet IN EXCLUSIVE MODE;
+    UPDATE idgen_internal.fleet AS f SET
+        generation = fleet_raise.generation,
+        base = fleet_raise.base,
+        raised = timestamptz 'epoch' + raised_us * interval '1 microsecond',
+        system = c.system_identifier,
+        timeline = idgen_internal.timeline()
+    FROM pg_control_system() AS c
+    WHERE f.generation = old_generation AND f.base = old_base
+        AND fleet_raise.generation > f.generation
+        AND fleet_raise.base >= f.base;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE idgen_internal.node AS n SET ceiling = e.ceiling, revision = n.revision + 1
+    FROM unnest(nodes, revisions, ceilings) AS e (node, revision, ceiling)
+    WHERE n.node = e.node AND n.revision = e.revision AND n.ceiling <= e.ceiling;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed <> cardinality(nodes) THEN
+        RAISE EXCEPTION 'a node is not what it was' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])
+    IS 'for instances that lease from here: raises all ceilings, to at least base; false if somebody else did';
+
+REVOKE ALL ON FUNCTION idgen_internal.timeline(), idgen_internal.took_over(), idgen_internal.fleet_check(),
+    idgen_internal.fleet_read(bigint, bigint),
+    idgen_internal.fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint, bigint),
+    idgen_internal.fleet_create(uuid, text, text, bigint, bigint, bigint),
+    idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[]) FROM PUBLIC;
+
+CREATE FUNCTION snowflake_allow_leasing(role regrole, allowed boolean DEFAULT true) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    fn text;
+BEGIN
+    FOREACH fn IN ARRAY ARRAY[
+        'fleet_read(bigint, bigint)',
+        'fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint, bigint)',
+        'fleet_create(uuid, text, text, bigint, bigint, bigint)',
+        'fleet_raise(bigint, bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])']
+    LOOP
+        EXECUTE format(CASE WHEN allowed THEN 'GRANT EXECUTE ON FUNCTION idgen_internal.%s TO %s'
+            ELSE 'REVOKE EXECUTE ON FUNCTION idgen_internal.%s FROM %s' END, fn, role);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION snowflake_allow_leasing(regrole, boolean) IS 'lets a role, as which instances connect to this coordinator, lease nodes; or no longer';
+REVOKE ALL ON FUNCTION snowflake_allow_leasing(regrole, boolean) FROM PUBLIC;
+
+------------------------------------------------------------------------------
+-- State and statistics, for pg_monitor
+
+CREATE FUNCTION idgen_internal.instance(
+    OUT state text, OUT state_since timestamptz,
+    OUT node integer, OUT region integer, OUT shard integer, OUT lanes integer,
+    OUT node_epoch bigint, OUT issuing_time timestamptz, OUT floor timestamptz, OUT ceiling timestamptz,
+    OUT window_left interval,
+    OUT clock_state text, OUT clock_skew interval, OUT incarnation uuid, OUT registry text,
+    OUT worker_pid integer, OUT last_error text, OUT last_error_at timestamptz,
+    OUT layout text, OUT epoch timestamptz)
+    RETURNS record
+    AS 'MODULE_PATHNAME', 'idgen_instance' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.instance() IS 'implementation of the view snowflake_instance';
+CREATE VIEW snowflake_instance AS
+    SELECT i.* FROM idgen_internal.instance() AS i WHERE i.state IS NOT NULL;
+COMMENT ON VIEW snowflake_instance IS 'the node this instance holds and its state; empty if idgen is not preloaded';
+
+CREATE FUNCTION idgen_internal.clock(
+    OUT state text, OUT wall_time timestamptz, OUT issuing_time timestamptz, OUT skew interval,
+    OUT kernel text, OUT max_error interval, OUT last_sample timestamptz)
+    RETURNS record
+    AS 'MODULE_PATHNAME', 'idgen_clock' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.clock() IS 'implementation of the view snowflake_clock';
+CREATE VIEW snowflake_clock AS
+    SELECT c.* FROM idgen_internal.clock() AS c WHERE c.state IS NOT NULL;
+COMMENT ON VIEW snowflake_clock IS 'wall time, issuing time and what is thought of them; empty if idgen is not preloaded';
+
+CREATE FUNCTION idgen_internal.clock_events(
+    OUT number bigint, OUT at timestamptz, OUT event text, OUT state text, OUT skew interval,
+    OUT step interval)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_clock_events' LANGUAGE C VOLATILE PARALLEL SAFE ROWS 16;
+COMMENT ON FUNCTION idgen_internal.clock_events() IS 'implementation of the view snowflake_clock_events';
+CREATE VIEW snowflake_clock_events AS
+    SELECT e.* FROM idgen_internal.clock_events() AS e;
+COMMENT ON VIEW snowflake_clock_events IS 'what happened to the clock since shared memory was initialised, the last 128 events';
+
+CREATE FUNCTION idgen_internal.stats(
+    OUT scope text, OUT database text, OUT ids bigint, OUT calls bigint, OUT batches bigint,
+    OUT waits_clock bigint, OUT waits_clock_time interval, OUT waits_clock_longest interval,
+    OUT waits_ceiling bigint, OUT waits_ceiling_time interval, OUT waits_ceiling_longest interval,
+    OUT waits_node bigint, OUT waits_node_time interval, OUT waits_node_longest interval,
+    OUT exhausted bigint, OUT peak_use double precision, OUT lead interval, OUT stats_reset timestamptz)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_stats' LANGUAGE C VOLATILE PARALLEL SAFE ROWS 4;
+COMMENT ON FUNCTION idgen_internal.stats() IS 'implementation of the view snowflake_stats';
+CREATE VIEW snowflake_stats AS
+    SELECT s.* FROM idgen_internal.stats() AS s;
+COMMENT ON VIEW snowflake_stats IS 'IDs issued, calls and waits, of each scope in use and (scope is null) of all together; empty if idgen is not preloaded';
+
+CREATE FUNCTION idgen_internal.worker_stats(
+    OUT starts bigint, OUT started timestamptz, OUT turns bigint, OUT acquisitions bigint,
+    OUT renewals bigint, OUT failures bigint, OUT losses bigint, OUT last_renewal timestamptz,
+    OUT renewal_time interval, OUT renewal_mean interval, OUT renewal_longest interval,
+    OUT observations bigint, OUT observations_ignored bigint, OUT stats_reset timestamptz)
+    RETURNS record
+    AS 'MODULE_PATHNAME', 'idgen_worker_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.worker_stats() IS 'implementation of the view snowflake_worker_stats';
+CREATE VIEW snowflake_worker_stats AS
+    SELECT w.* FROM idgen_internal.worker_stats() AS w WHERE w.starts IS NOT NULL;
+COMMENT ON VIEW snowflake_worker_stats IS 'what the worker has done: ceilings renewed, how long that took, failures; IDs of others that were seen; empty if idgen is not preloaded';
+
+CREATE FUNCTION snowflake_reset_stats() RETURNS void
+    AS 'MODULE_PATHNAME', 'idgen_reset_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_reset_stats() IS 'lets snowflake_stats and snowflake_worker_stats count from 0';
+REVOKE ALL ON FUNCTION snowflake_reset_stats() FROM PUBLIC;
+
+CREATE FUNCTION idgen_internal.leased_fleet(
+    OUT node bigint, OUT region integer, OUT shard integer, OUT state text, OUT alive boolean,
+    OUT holder text, OUT incarnation uuid, OUT node_epoch bigint, OUT lanes integer,
+    OUT ceiling timestamptz, OUT since timestamptz, OUT extended timestamptz,
+    OUT read_at timestamptz)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_fleet' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 16;
+
+-- What this database coordinates, by the fleet's own layout.
+CREATE FUNCTION idgen_internal.coordinated_fleet(
+    OUT node bigint, OUT region integer, OUT shard integer, OUT state text, OUT alive boolean,
+    OUT holder text, OUT incarnation uuid, OUT node_epoch bigint, OUT lanes integer,
+    OUT ceiling timestamptz, OUT since timestamptz, OUT extended timestamptz,
+    OUT read_at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT n.node, (n.node >> l.shard)::integer, (n.node & ((1 << l.shard) - 1))::integer,
+        CASE n.state WHEN 'h' THEN 'held' WHEN 'r' THEN 'retired' ELSE 'free' END,
+        n.state = 'h' AND n.alive_until > clock_timestamp(),
+        n.name, n.holder, n.epoch, 1 << n.log2_lanes,
+        -- The base, in the fleet's own ticks, where that is higher.
+        greatest(n.ceiling_at, CASE WHEN f.base > n.ceiling
+            THEN n.ceiling_at + (f.base - n.ceiling) * l.tick END),
+        n.since, n.extended, clock_timestamp()
+    FROM idgen_internal.fleet AS f
+    CROSS JOIN LATERAL (
+        SELECT coalesce((regexp_match(f.layout, 'shard:(\d+)'))[1]::integer, 0) AS shard,
+            replace((regexp_match(f.layout, 'tick:(\S+)'))[1], 'us', ' us')::interval AS tick) AS l
+    CROSS JOIN idgen_internal.node AS n
+    ORDER BY n.node;
+END;
+
+COMMENT ON FUNCTION idgen_internal.leased_fleet() IS 'implementation of the view snowflake_fleet: what this instance leases from';
+COMMENT ON FUNCTION idgen_internal.coordinated_fleet() IS 'implementation of the view snowflake_fleet: what this database coordinates';
+
+CREATE VIEW snowflake_fleet AS
+    SELECT * FROM idgen_internal.leased_fleet()
+    UNION ALL
+    SELECT * FROM idgen_internal.coordinated_fleet();
+COMMENT ON VIEW snowflake_fleet IS 'the nodes of the fleet that this instance leases from, as its coordinator knows it, or that this database coordinates';
+
+REVOKE ALL ON FUNCTION idgen_internal.leased_fleet(), idgen_internal.coordinated_fleet() FROM PUBLIC;
+REVOKE ALL ON snowflake_fleet FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION idgen_internal.leased_fleet(), idgen_internal.coordinated_fleet() TO pg_monitor;
+GRANT SELECT ON snowflake_fleet TO pg_monitor;
+
+REVOKE ALL ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
+    idgen_internal.clock_events(), idgen_internal.stats(), idgen_internal.worker_stats() FROM PUBLIC;
+REVOKE ALL ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats,
+    snowflake_worker_stats FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
+    idgen_internal.clock_events(), idgen_internal.stats(), idgen_internal.worker_stats() TO pg_monitor;
+GRANT SELECT ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats,
+    snowflake_worker_stats TO pg_monitor;
+
+------------------------------------------------------------------------------
+-- Operations, not for PUBLIC
+
+CREATE FUNCTION snowflake_accept_clock() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_accept_clock' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_accept_clock() IS 'says that a wall clock that is suspect is right, so that it is followed; true if it was suspect';
+
+CREATE FUNCTION snowflake_confirm_copy() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_confirm_copy' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_confirm_copy() IS 'says that the original of this copied data directory is gone for good, so that its pinned node may be taken; true if it was';
+
+CREATE FUNCTION snowflake_confirm_local() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_confirm_local' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_confirm_local() IS 'says that this instance has left its fleet for good, so that it may go on by its own record alone; true if it did';
+
+CREATE FUNCTION snowflake_rotate_node() RETURNS integer
+    AS 'MODULE_PATHNAME', 'idgen_rotate_node' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_rotate_node() IS 'takes another node, then lets the one go that was held; the new one';
+
+CREATE FUNCTION snowflake_drain() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_drain' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_drain() IS 'takes this instance out of service: it issues nothing and lets its node go; false if it was out already';
+
+CREATE FUNCTION snowflake_resume() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_resume' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_resume() IS 'puts this instance back into service after snowflake_drain(); false if it was in service';
+
+CREATE FUNCTION snowflake_raise_registry(at_least timestamptz DEFAULT NULL, force boolean DEFAULT false) RETURNS void
+    AS 'MODULE_PATHNAME', 'idgen_raise_registry' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_raise_registry(timestamptz, boolean) IS 'raises the ceilings of all nodes of the fleet above all that may be in use, after its registry was restored; and to a time, if one is given, which may be more than a day ahead only by force';
+
+CREATE FUNCTION snowflake_retire_node(node bigint, retired boolean DEFAULT true) RETURNS void
+    AS 'MODULE_PATHNAME', 'idgen_retire_node' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION snowflake_retire_node(bigint, boolean) IS 'never hands a node of the fleet out again, for one whose ceiling lies far ahead; or does again';
+
+REVOKE ALL ON FUNCTION snowflake_accept_clock(), snowflake_confirm_copy(),
+    snowflake_confirm_local(), snowflake_rotate_node(), snowflake_drain(), snowflake_resume(),
+    snowflake_raise_registry(timestamptz, boolean), snowflake_retire_node(bigint, boolean) FROM PUBLIC;
