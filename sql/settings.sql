@@ -9,8 +9,7 @@ SHOW idgen.layout;
 SHOW idgen.epoch;
 SHOW idgen.registry;
 SHOW idgen.max_wait;
--- "window" is a word of SQL's: quoted.
-SHOW idgen."window";
+SHOW idgen.lease_window;
 
 -- By session.
 SET idgen.max_wait = '2s';
@@ -23,7 +22,7 @@ SET idgen.max_wait = 'long';
 SET idgen.layout = 'time:41 shard:10 sequence:12';
 SET idgen.registry = 'local';
 SET idgen.shard = 5;
-SET idgen."window" = '5s';
+SET idgen.lease_window = '5s';
 SET idgen.max_batch = 5;
 
 -- Unknown: the prefix is ours.
@@ -57,8 +56,8 @@ ALTER SYSTEM SET idgen.require_clock_sync = 'perhaps';
 \set VERBOSITY sqlstate
 SET idgen.max_wait = -1;
 ALTER SYSTEM SET idgen.lease_ttl = '999ms';
-ALTER SYSTEM SET idgen."window" = '9ms';
-ALTER SYSTEM SET idgen."window" = '2h';
+ALTER SYSTEM SET idgen.lease_window = '9ms';
+ALTER SYSTEM SET idgen.lease_window = '2h';
 ALTER SYSTEM SET idgen.max_lead = 0;
 ALTER SYSTEM SET idgen.max_lead = '11s';
 ALTER SYSTEM SET idgen.clock_interval = '5ms';

@@ -112,7 +112,7 @@ void report_refusal(GrantState state) {
            detail_of_error(report),
            report.cut_off
                ? errhint("Issuing goes on by itself when the fleet's registry answers again; a "
-                         "longer idgen.window rides out more.")
+                         "longer idgen.lease_window rides out more.")
                : errhint("The view snowflake_instance shows its state, snowflake_fleet who holds "
                          "which node of a fleet.")));
   }

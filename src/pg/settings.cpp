@@ -184,7 +184,7 @@ const IntSetting int_settings[] = {
     {"idgen.shard", "Shard part of this instance's node; -1 leaves it to the registry.",
      "A pinned shard must not be pinned anywhere else.", &shard, -1, -1, INT_MAX, PGC_SIGHUP, 0,
      check_against_layout<shard_fault>, nullptr},
-    {"idgen.window", "How far ahead of issuing time the durable ceiling is set.",
+    {"idgen.lease_window", "How far ahead of issuing time the durable ceiling is set.",
      "Issuing goes on for at least half of it when the registry can't be written.", &window, 3000,
      10, kHourMs, PGC_SIGHUP, GUC_UNIT_MS, check_against_layout<window_fault>, nullptr},
     {"idgen.max_lead", "How far IDs may run ahead of the clock before callers wait.",
@@ -203,8 +203,8 @@ const IntSetting int_settings[] = {
      &clock_confirm, 600000, 1000, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr},
     {"idgen.lease_ttl",
      "How long this instance counts as alive in its fleet without extending its lease.",
-     "Then another may take its node. Never shorter than idgen.window.", &lease_ttl, 10000, 1000,
-     kHourMs, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr},
+     "Then another may take its node. Never shorter than idgen.lease_window.", &lease_ttl, 10000,
+     1000, kHourMs, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr},
     {"idgen.max_wait", "How long a call waits until it can be issued an ID.",
      "Counted per wait; then the call fails with SQLSTATE IDG03.", &max_wait, 1000, 0, INT_MAX,
      PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr},
@@ -379,7 +379,7 @@ void define_settings() {
   require("idgen.shard", shard, shard_fault(shard));
   require("idgen.lanes", lanes, lanes_fault(lanes));
   require("idgen.shard", shard, block_fault());
-  require("idgen.window", window, window_fault(window));
+  require("idgen.lease_window", window, window_fault(window));
   layout_is_fixed = true;
 }
 

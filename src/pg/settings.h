@@ -22,7 +22,7 @@ extern int max_scopes;            // idgen.max_scopes
 // On reload.
 extern const char *registry;          // idgen.registry, with its credentials
 extern int shard;                     // idgen.shard; -1: drawn or leased
-extern int window;                    // idgen.window
+extern int window;                    // idgen.lease_window
 extern int max_lead;                  // idgen.max_lead
 extern std::uint64_t max_lead_ticks;  // the same in ticks, rounded up
 extern int max_batch;                 // idgen.max_batch, IDs

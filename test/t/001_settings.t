@@ -55,8 +55,8 @@ my @wrong = (
     [ "idgen.layout = 'time:48 shard:4 sequence:11 tick:3ms'\nidgen.epoch = '9990-01-01'", qr/end after the year/ ],
     [ "idgen.region = 8", qr/0 to 7 are allowed/ ],
     [ "idgen.shard = 128", qr/0 to 127 are allowed/ ],
-    [ "idgen.layout = 'time:31 shard:10 sequence:20 tick:1s'\nidgen.window = '3s'", qr/at least 4 ticks/ ],
-    [ "idgen.window = 'soon'", qr/idgen\.window/ ],
+    [ "idgen.layout = 'time:31 shard:10 sequence:20 tick:1s'\nidgen.lease_window = '3s'", qr/at least 4 ticks/ ],
+    [ "idgen.lease_window = 'soon'", qr/idgen\.lease_window/ ],
     [ "idgen.max_lead = 0", qr/idgen\.max_lead/ ],
     [ "idgen.registry = 'zookeeper'", qr/A registry is "local", or a URL/ ],
 );
@@ -92,10 +92,10 @@ $coarse->safe_psql('postgres', 'CREATE EXTENSION idgen');
 ($state, $message) = sqlstate_of($coarse, q{ALTER SYSTEM SET idgen."window" = '30ms'});
 is($state, '22023', 'a window of less than 4 ticks is refused');
 like($message, qr/at least 4 ticks/, 'and what is allowed is said');
-$coarse->append_conf('postgresql.conf', "idgen.window = '30ms'\n");
+$coarse->append_conf('postgresql.conf', "idgen.lease_window = '30ms'\n");
 $coarse->reload;
-$coarse->wait_for_log(qr/invalid value for parameter "idgen.window": 30/);
-is($coarse->safe_psql('postgres', "SELECT current_setting('idgen.window')"), '3s', 'also on reload');
+$coarse->wait_for_log(qr/invalid value for parameter "idgen.lease_window": 30/);
+is($coarse->safe_psql('postgres', "SELECT current_setting('idgen.lease_window')"), '3s', 'also on reload');
 $coarse->safe_psql('postgres', q{ALTER SYSTEM SET idgen."window" = '40ms'});
 pass('4 ticks are enough');
 

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $loops = $ENV{IDGEN_SOAK} ? 200 : 20;
-my $node = new_node('main', 'restart_after_crash = on', "idgen.window = '5min'");
+my $node = new_node('main', 'restart_after_crash = on', "idgen.lease_window = '5min'");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
 

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $node = new_node('main', "idgen.window = '1s'", 'restart_after_crash = on');
+my $node = new_node('main', "idgen.lease_window = '1s'", 'restart_after_crash = on');
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
 

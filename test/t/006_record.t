@@ -165,7 +165,7 @@ is(instance($copy, 'node'), $copy_node, 'and it keeps it');
 
 # Pinned to the original's shard while it runs, it is refused that and goes on
 # with the node it has.
-$copy->append_conf('postgresql.conf', "idgen.shard = $id_node\nidgen.window = '500ms'\n");
+$copy->append_conf('postgresql.conf', "idgen.shard = $id_node\nidgen.lease_window = '500ms'\n");
 $copy->reload;
 $copy->wait_for_log(qr/the registry request failed: .* which idgen\.shard pins here too/);
 my $refused_at = instance($copy, 'ceiling');

@@ -8,7 +8,7 @@ use IdgenTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('main', "idgen.window = '1s'", 'injection');
+my $node = new_node('main', "idgen.lease_window = '1s'", 'injection');
 faulty($node);
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION idgen');

@@ -7,7 +7,7 @@ use IdgenTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('main', "idgen.window = '1s'");
+my $node = new_node('main', "idgen.lease_window = '1s'");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
 wait_for_state($node);
@@ -65,7 +65,7 @@ cmp_ok($cpu, '<=', 0.02 * $seconds, 'and next to no CPU');
 $node->stop;
 
 # Nor much while it slews, at a hundred samples a second.
-$node = new_node('holding', "idgen.window = '1s'");
+$node = new_node('holding', "idgen.lease_window = '1s'");
 faulty($node);
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION idgen');

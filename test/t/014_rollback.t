@@ -197,7 +197,7 @@ for my $kind ('an hour behind', 'a minute further back each time') {
 
 # --- a whole instance that freezes -------------------------------------------
 
-$node = new_node('frozen', "idgen.window = '1s'");
+$node = new_node('frozen', "idgen.lease_window = '1s'");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
 $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000);

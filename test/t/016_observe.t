@@ -14,7 +14,7 @@ my $ahead = PostgreSQL::Test::Cluster->new('ahead');
 $ahead->init(allows_streaming => 'logical');
 configure($ahead);
 $ahead->start;
-my $behind = new_node('behind', "idgen.window = '1s'", "idgen.clock_interval = '20ms'", 'restart_after_crash = on');
+my $behind = new_node('behind', "idgen.lease_window = '1s'", "idgen.clock_interval = '20ms'", 'restart_after_crash = on');
 faulty($behind);
 set_clock($behind, -20);
 $behind->start;
@@ -152,7 +152,7 @@ $early->stop;
 # Ticks are long or the layout is narrow: what lies beyond all times is ignored, soon.
 for my $layout ('js53', 'time:38 shard:6 sequence:5 tick:1s') {
     (my $name = $layout) =~ s/\W.*//;
-    my $odd = new_node("odd_$name", "idgen.layout = '$layout'", 'idgen.window = 5s');
+    my $odd = new_node("odd_$name", "idgen.layout = '$layout'", 'idgen.lease_window = 5s');
     $odd->start;
     $odd->safe_psql('postgres', 'CREATE EXTENSION idgen');
     wait_for_state($odd);

@@ -263,7 +263,7 @@ is((sqlstate_of($one, 'SELECT snowflake_nextval()'))[0], 'IDG01', 'what libpq do
 
 # --- registry gone -------------------------------------------------------------------------
 
-$one->append_conf('postgresql.conf', "idgen.registry = '$registry'\nidgen.window = '20s'\n");
+$one->append_conf('postgresql.conf', "idgen.registry = '$registry'\nidgen.lease_window = '20s'\n");
 $one->restart;
 $one->poll_query_until('postgres', "SELECT state = 'active' FROM snowflake_instance") or die;
 $coordinator->stop('immediate');

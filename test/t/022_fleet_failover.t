@@ -145,7 +145,7 @@ $standby->stop;
 
 ($primary, $standby, $registry) = pair('young');
 cut($standby);
-$one = new_node('early', "idgen.registry = '$registry'", 'idgen.shard = 9', 'idgen.window = 10s');
+$one = new_node('early', "idgen.registry = '$registry'", 'idgen.shard = 9', 'idgen.lease_window = 10s');
 $one->start;
 $one->safe_psql('postgres', 'CREATE EXTENSION idgen');
 wait_for_state($one);

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes;
 
-# Windows are a tenth of the time since the start, until idgen.window: the long form
+# Windows are a tenth of the time since the start, until idgen.lease_window: the long form
 # waits for as long as "20 s ride out 9 s" takes.
 my $window = $ENV{IDGEN_SOAK} ? 20 : 2;
 my $etcd = EtcdTest->new(members => 3);
@@ -30,7 +30,7 @@ my %registries = (
     });
 for my $kind (sort keys %registries) {
     my $node = $registries{$kind}{node} = new_node($kind, "idgen.registry = '$registries{$kind}{url}'",
-        "idgen.window = '${window}s'", "cluster_name = '$kind'");
+        "idgen.lease_window = '${window}s'", "cluster_name = '$kind'");
     $node->start;
     $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
 }

@@ -69,7 +69,7 @@ sub shuffled { return map { $_->[0] } sort { $a->[1] <=> $b->[1] } map { [ $_, r
 
 sub settings {
     my ($fleet, $name) = @_;
-    return ("idgen.registry = '$fleet->{registry}'", "idgen.lease_ttl = '${ttl}s'", "idgen.window = '2s'",
+    return ("idgen.registry = '$fleet->{registry}'", "idgen.lease_ttl = '${ttl}s'", "idgen.lease_window = '2s'",
         "cluster_name = '$name'", 'fsync = off', 'shared_buffers = 16MB', "idgen.max_wait = '2s'",
         'wal_level = replica', 'max_wal_senders = 5', "idgen.layout = 'time:41 region:1 shard:4 sequence:12'");
 }
