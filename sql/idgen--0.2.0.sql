@@ -404,6 +404,10 @@ $make$;
 CREATE FUNCTION snowflake_nextval() RETURNS snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval' LANGUAGE C VOLATILE PARALLEL SAFE;
 COMMENT ON FUNCTION snowflake_nextval() IS 'next ID: unique, greater than every ID issued before on this instance';
+-- Tools take a default with "nextval" in its text for a sequence's.
+CREATE FUNCTION snowflake_id() RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_nextval' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_id() IS 'next ID, as snowflake_nextval(): for tools that take that name for a sequence''s';
 
 CREATE FUNCTION idgen_internal.batch_support(internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'idgen_batch_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -458,6 +462,9 @@ GRANT SELECT ON snowflake_scopes TO PUBLIC;
 CREATE FUNCTION snowflake_nextval(scope text) RETURNS snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval_in' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION snowflake_nextval(text) IS 'next ID of a scope: unique in it, greater than every ID issued in it before on this instance';
+CREATE FUNCTION snowflake_id(scope text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_nextval_in' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_id(text) IS 'next ID of a scope, as snowflake_nextval(scope): for tools that take that name for a sequence''s';
 
 CREATE FUNCTION snowflake_create_scope(name text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -14,6 +14,19 @@ SELECT d.node = i.node AND d.region = i.region AND d.shard = i.shard AS ours, d.
        abs(extract(epoch FROM d.ts - clock_timestamp())) < 30 AS about_now
 FROM snowflake_instance AS i, snowflake_decode(snowflake_nextval()) AS d;
 
+-- snowflake_id() is the same function by another name: tools take a default with
+-- "nextval" in its text for a sequence's.
+SELECT snowflake_nextval() < snowflake_id() AND snowflake_id() < snowflake_nextval() AS one_stream, pg_typeof(snowflake_id());
+SELECT a.proname, b.proname, b.oid::regprocedure FROM pg_proc AS a JOIN pg_proc AS b USING (proargtypes)
+WHERE a.proname = 'snowflake_nextval' AND b.proname = 'snowflake_id'
+  AND (a.prosrc, a.provolatile, a.proparallel, a.proisstrict, a.procost) = (b.prosrc, b.provolatile, b.proparallel, b.proisstrict, b.procost)
+ORDER BY 3;
+CREATE TABLE named (id snowflakeid PRIMARY KEY DEFAULT snowflake_id(), plain bigint DEFAULT snowflake_id());
+INSERT INTO named SELECT FROM generate_series(1, 100);
+SELECT count(DISTINCT id) AS ids, count(DISTINCT plain) AS plain FROM named;
+SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'named'::regclass;
+DROP TABLE named;
+
 -- As a column's default, of either type.
 CREATE TABLE events (id snowflakeid PRIMARY KEY DEFAULT snowflake_nextval(), v integer);
 INSERT INTO events (v) SELECT g FROM generate_series(1, 10000) AS g;

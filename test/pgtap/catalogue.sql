@@ -28,7 +28,7 @@ CREATE TEMP VIEW operating AS
         'snowflake_retire_node', 'snowflake_allow_leasing', 'snowflake_create_layout',
         'snowflake_create_scope', 'snowflake_drop_scope'])::name AS name;
 CREATE TEMP VIEW issuing AS
-    SELECT unnest(ARRAY['snowflake_nextval', 'snowflake_batch', 'snowflake_reserve', 'snowflake_reserve_run',
+    SELECT unnest(ARRAY['snowflake_nextval', 'snowflake_id', 'snowflake_batch', 'snowflake_reserve', 'snowflake_reserve_run',
         'snowflake_observe', 'snowflake_reset_stats'])::name AS name;
 CREATE TEMP VIEW coordinating AS
     SELECT unnest(ARRAY['fleet_read', 'fleet_write', 'fleet_create', 'fleet_raise'])::name AS name;
