@@ -26,7 +26,9 @@ CREATE TYPE snowflakeid (
     SEND = idgen_internal.snowflakeid_send,
     LIKE = bigint,
     CATEGORY = 'N',
-    PREFERRED = false
+    -- Only for parameters and literals without a type, where a function has a form
+    -- for snowflakeid and one for bigint.
+    PREFERRED = true
 );
 COMMENT ON TYPE snowflakeid IS '64-bit ID: time, node and sequence in one number';
 COMMENT ON FUNCTION idgen_internal.snowflakeid_in(cstring) IS 'I/O';
@@ -38,16 +40,21 @@ COMMENT ON FUNCTION idgen_internal.snowflakeid_send(snowflakeid) IS 'I/O';
 CREATE CAST (snowflakeid AS bigint) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (bigint AS snowflakeid) WITHOUT FUNCTION AS ASSIGNMENT;
 
+CREATE FUNCTION idgen_internal.from_int2(smallint) RETURNS snowflakeid
+    AS 'int28' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION idgen_internal.from_int4(integer) RETURNS snowflakeid
     AS 'int48' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION idgen_internal.from_numeric(numeric) RETURNS snowflakeid
     AS 'numeric_int8' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE CAST (smallint AS snowflakeid) WITH FUNCTION idgen_internal.from_int2(smallint) AS ASSIGNMENT;
 CREATE CAST (integer AS snowflakeid) WITH FUNCTION idgen_internal.from_int4(integer) AS ASSIGNMENT;
 CREATE CAST (numeric AS snowflakeid) WITH FUNCTION idgen_internal.from_numeric(numeric) AS ASSIGNMENT;
+COMMENT ON FUNCTION idgen_internal.from_int2(smallint) IS 'convert smallint to snowflakeid';
 COMMENT ON FUNCTION idgen_internal.from_int4(integer) IS 'convert integer to snowflakeid';
 COMMENT ON FUNCTION idgen_internal.from_numeric(numeric) IS 'convert numeric to snowflakeid';
 COMMENT ON CAST (snowflakeid AS bigint) IS 'the same 8 bytes';
 COMMENT ON CAST (bigint AS snowflakeid) IS 'the same 8 bytes';
+COMMENT ON CAST (smallint AS snowflakeid) IS 'the same number';
 COMMENT ON CAST (integer AS snowflakeid) IS 'the same number';
 COMMENT ON CAST (numeric AS snowflakeid) IS 'the same number, rounded; of bigint''s range';
 
@@ -103,6 +110,67 @@ BEGIN
             'CREATE FUNCTION idgen_internal.cmp(%s, %s) RETURNS integer AS ''btint8cmp'' '
             'LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', l, r);
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.cmp(%s, %s) IS ''less-equal-greater''', l, r);
+    END LOOP;
+END
+$make$;
+
+-- With numeric, as bigint compares with it: by value, without an index. The operand
+-- has a type of its own, to which only numeric casts implicitly: integers would
+-- become numeric, too, and id = 5 would be ambiguous.
+CREATE TYPE idgen_internal.any_numeric;
+CREATE FUNCTION idgen_internal.any_numeric_in(cstring, oid, integer) RETURNS idgen_internal.any_numeric
+    AS 'numeric_in' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.any_numeric_out(idgen_internal.any_numeric) RETURNS cstring
+    AS 'numeric_out' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE idgen_internal.any_numeric (
+    INPUT = idgen_internal.any_numeric_in,
+    OUTPUT = idgen_internal.any_numeric_out,
+    LIKE = numeric
+);
+CREATE CAST (numeric AS idgen_internal.any_numeric) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (idgen_internal.any_numeric AS numeric) WITHOUT FUNCTION;
+COMMENT ON TYPE idgen_internal.any_numeric IS 'numeric as an operand beside snowflakeid';
+COMMENT ON FUNCTION idgen_internal.any_numeric_in(cstring, oid, integer) IS 'I/O';
+COMMENT ON FUNCTION idgen_internal.any_numeric_out(idgen_internal.any_numeric) IS 'I/O';
+COMMENT ON CAST (numeric AS idgen_internal.any_numeric) IS 'the same bytes';
+COMMENT ON CAST (idgen_internal.any_numeric AS numeric) IS 'the same bytes';
+
+DO $make$
+DECLARE
+    l text;
+    r text;
+    op record;
+BEGIN
+    FOR l, r IN VALUES ('@extschema@.snowflakeid', 'idgen_internal.any_numeric'),
+        ('idgen_internal.any_numeric', '@extschema@.snowflakeid')
+    LOOP
+        FOR op IN
+            SELECT * FROM (VALUES
+                ('=',  'eq', '=',  '<>', 'eqsel', 'eqjoinsel', 'equal'),
+                ('<>', 'ne', '<>', '=',  'neqsel', 'neqjoinsel', 'not equal'),
+                ('<',  'lt', '>',  '>=', 'scalarltsel', 'scalarltjoinsel', 'less than'),
+                ('<=', 'le', '>=', '>',  'scalarlesel', 'scalarlejoinsel', 'less than or equal'),
+                ('>',  'gt', '<',  '<=', 'scalargtsel', 'scalargtjoinsel', 'greater than'),
+                ('>=', 'ge', '<=', '<',  'scalargesel', 'scalargejoinsel', 'greater than or equal'))
+                AS o (symbol, name, commutator, negator, sel, joinsel, note)
+        LOOP
+            -- The planner puts the body in the function's place.
+            EXECUTE pg_catalog.format(
+                'CREATE FUNCTION idgen_internal.%I(%s, %s) RETURNS boolean '
+                'LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN %s OPERATOR(pg_catalog.%s) %s',
+                op.name, l, r,
+                CASE WHEN l = 'idgen_internal.any_numeric' THEN '$1::numeric' ELSE '$1::bigint::numeric' END,
+                op.symbol,
+                CASE WHEN l = 'idgen_internal.any_numeric' THEN '$2::bigint::numeric' ELSE '$2::numeric' END);
+            EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.%I(%s, %s) IS %L',
+                op.name, l, r, pg_catalog.format('implementation of %s operator', op.symbol));
+            EXECUTE pg_catalog.format(
+                'CREATE OPERATOR %1$s.%2$s (LEFTARG = %3$s, RIGHTARG = %4$s, '
+                'FUNCTION = idgen_internal.%5$I, COMMUTATOR = OPERATOR(%1$s.%6$s), '
+                'NEGATOR = OPERATOR(%1$s.%7$s), RESTRICT = %8$s, JOIN = %9$s)',
+                '@extschema@', op.symbol, l, r, op.name, op.commutator, op.negator, op.sel, op.joinsel);
+            EXECUTE pg_catalog.format('COMMENT ON OPERATOR %s.%s (%s, %s) IS %L', '@extschema@', op.symbol, l, r, op.note);
+        END LOOP;
     END LOOP;
 END
 $make$;
@@ -412,14 +480,14 @@ COMMENT ON FUNCTION snowflake_id() IS 'next ID, as snowflake_nextval(): for tool
 CREATE FUNCTION idgen_internal.batch_support(internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'idgen_batch_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION idgen_internal.batch_support(internal) IS 'planner support: how many rows snowflake_batch(n) gives';
-CREATE FUNCTION snowflake_batch(n integer) RETURNS SETOF snowflakeid
-    AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+CREATE FUNCTION snowflake_batch(n bigint) RETURNS SETOF snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_batch_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     ROWS 1000 SUPPORT idgen_internal.batch_support;
-CREATE FUNCTION snowflake_batch(n integer, scope text) RETURNS SETOF snowflakeid
-    AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+CREATE FUNCTION snowflake_batch(n bigint, scope text) RETURNS SETOF snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_batch_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     ROWS 1000 SUPPORT idgen_internal.batch_support;
-COMMENT ON FUNCTION snowflake_batch(integer) IS 'n IDs in ascending order, from 1 to idgen.max_batch';
-COMMENT ON FUNCTION snowflake_batch(integer, text) IS 'n IDs of a scope in ascending order, from 1 to idgen.max_batch';
+COMMENT ON FUNCTION snowflake_batch(bigint) IS 'n IDs in ascending order, from 1 to idgen.max_batch';
+COMMENT ON FUNCTION snowflake_batch(bigint, text) IS 'n IDs of a scope in ascending order, from 1 to idgen.max_batch';
 
 CREATE FUNCTION snowflake_reserve(n bigint, OUT first snowflakeid, OUT last snowflakeid, OUT count bigint) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'idgen_reserve' LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
@@ -428,12 +496,12 @@ CREATE FUNCTION snowflake_reserve(n bigint, scope text, OUT first snowflakeid, O
 COMMENT ON FUNCTION snowflake_reserve(bigint) IS 'n IDs as runs of consecutive integers, in ascending order; from 1 to idgen.max_batch';
 COMMENT ON FUNCTION snowflake_reserve(bigint, text) IS 'n IDs of a scope as runs of consecutive integers, in ascending order; from 1 to idgen.max_batch';
 
-CREATE FUNCTION snowflake_reserve_run(n integer) RETURNS snowflakeid
-    AS 'MODULE_PATHNAME', 'idgen_reserve_run' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_reserve_run(n integer, scope text) RETURNS snowflakeid
-    AS 'MODULE_PATHNAME', 'idgen_reserve_run' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_reserve_run(integer) IS 'the first of n consecutive integers that are all IDs of the caller''s; as many at most as a tick has';
-COMMENT ON FUNCTION snowflake_reserve_run(integer, text) IS 'the first of n consecutive integers that are all IDs of the caller''s, of a scope; as many at most as a tick has';
+CREATE FUNCTION snowflake_reserve_run(n bigint) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_reserve_run_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_reserve_run(n bigint, scope text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_reserve_run_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_reserve_run(bigint) IS 'the first of n consecutive integers that are all IDs of the caller''s; as many at most as a tick has';
+COMMENT ON FUNCTION snowflake_reserve_run(bigint, text) IS 'the first of n consecutive integers that are all IDs of the caller''s, of a scope; as many at most as a tick has';
 
 -- Scopes: named streams of IDs. Which there are is this table's to say, also after
 -- a restore, and on subscribers and standbys.
@@ -560,19 +628,19 @@ BEGIN
 END
 $make$;
 
-CREATE FUNCTION snowflake_encode(ts timestamptz, node integer, sequence integer) RETURNS snowflakeid
-    AS 'MODULE_PATHNAME', 'idgen_encode' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_encode(ts timestamptz, node integer, sequence integer, layout_name text) RETURNS snowflakeid
-    AS 'MODULE_PATHNAME', 'idgen_encode' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_encode(timestamptz, integer, integer) IS 'the ID with these fields; uniqueness is the caller''s';
-COMMENT ON FUNCTION snowflake_encode(timestamptz, integer, integer, text) IS 'the ID with these fields, in a named layout; uniqueness is the caller''s';
+CREATE FUNCTION snowflake_encode(ts timestamptz, node bigint, sequence bigint) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_encode_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_encode(ts timestamptz, node bigint, sequence bigint, layout_name text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_encode_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_encode(timestamptz, bigint, bigint) IS 'the ID with these fields; uniqueness is the caller''s';
+COMMENT ON FUNCTION snowflake_encode(timestamptz, bigint, bigint, text) IS 'the ID with these fields, in a named layout; uniqueness is the caller''s';
 
-CREATE FUNCTION snowflake_node_of(region integer, shard integer) RETURNS integer
-    AS 'MODULE_PATHNAME', 'idgen_node_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_node_of(region integer, shard integer, layout_name text) RETURNS integer
-    AS 'MODULE_PATHNAME', 'idgen_node_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_node_of(integer, integer) IS 'the node number of a region and a shard';
-COMMENT ON FUNCTION snowflake_node_of(integer, integer, text) IS 'the node number of a region and a shard, in a named layout';
+CREATE FUNCTION snowflake_node_of(region bigint, shard bigint) RETURNS integer
+    AS 'MODULE_PATHNAME', 'idgen_node_of_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_node_of(region bigint, shard bigint, layout_name text) RETURNS integer
+    AS 'MODULE_PATHNAME', 'idgen_node_of_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION snowflake_node_of(bigint, bigint) IS 'the node number of a region and a shard';
+COMMENT ON FUNCTION snowflake_node_of(bigint, bigint, text) IS 'the node number of a region and a shard, in a named layout';
 
 CREATE FUNCTION snowflake_min(ts timestamptz) RETURNS snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_min' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -583,16 +651,53 @@ COMMENT ON FUNCTION snowflake_min(timestamptz, text) IS 'the smallest ID whose t
 
 CREATE FUNCTION snowflake_to_base32(id snowflakeid) RETURNS text
     AS 'MODULE_PATHNAME', 'idgen_to_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_to_base32(id bigint) RETURNS text
+    AS 'MODULE_PATHNAME', 'idgen_to_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION snowflake_from_base32(text) RETURNS snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_from_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION snowflake_to_base62(id snowflakeid) RETURNS text
     AS 'MODULE_PATHNAME', 'idgen_to_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION snowflake_to_base62(id bigint) RETURNS text
+    AS 'MODULE_PATHNAME', 'idgen_to_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION snowflake_from_base62(text) RETURNS snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_from_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION snowflake_to_base32(snowflakeid) IS 'the ID in Crockford''s base32, 13 characters; sorts as the ID does';
+COMMENT ON FUNCTION snowflake_to_base32(bigint) IS 'the ID in Crockford''s base32, 13 characters; sorts as the ID does';
 COMMENT ON FUNCTION snowflake_from_base32(text) IS 'the ID of 13 characters of Crockford''s base32, either case';
 COMMENT ON FUNCTION snowflake_to_base62(snowflakeid) IS 'the ID in base62, 11 characters; sorts as the ID does in the C collation';
+COMMENT ON FUNCTION snowflake_to_base62(bigint) IS 'the ID in base62, 11 characters; sorts as the ID does in the C collation';
 COMMENT ON FUNCTION snowflake_from_base62(text) IS 'the ID of 11 characters of base62';
+
+------------------------------------------------------------------------------
+-- Forms of version 0.1.0, which took integers. Off the search path: here for what
+-- was made with them, and comes with an update or a dump.
+
+CREATE FUNCTION idgen_internal.snowflake_batch(n integer) RETURNS SETOF snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    ROWS 1000 SUPPORT idgen_internal.batch_support;
+CREATE FUNCTION idgen_internal.snowflake_batch(n integer, scope text) RETURNS SETOF snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
+    ROWS 1000 SUPPORT idgen_internal.batch_support;
+CREATE FUNCTION idgen_internal.snowflake_reserve_run(n integer) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_reserve_run' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflake_reserve_run(n integer, scope text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_reserve_run' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflake_encode(ts timestamptz, node integer, sequence integer) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_encode' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflake_encode(ts timestamptz, node integer, sequence integer, layout_name text) RETURNS snowflakeid
+    AS 'MODULE_PATHNAME', 'idgen_encode' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflake_node_of(region integer, shard integer) RETURNS integer
+    AS 'MODULE_PATHNAME', 'idgen_node_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION idgen_internal.snowflake_node_of(region integer, shard integer, layout_name text) RETURNS integer
+    AS 'MODULE_PATHNAME', 'idgen_node_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.snowflake_batch(integer) IS 'form of version 0.1.0, with integers';
+COMMENT ON FUNCTION idgen_internal.snowflake_batch(integer, text) IS 'form of version 0.1.0, with integers';
+COMMENT ON FUNCTION idgen_internal.snowflake_reserve_run(integer) IS 'form of version 0.1.0, with integers';
+COMMENT ON FUNCTION idgen_internal.snowflake_reserve_run(integer, text) IS 'form of version 0.1.0, with integers';
+COMMENT ON FUNCTION idgen_internal.snowflake_encode(timestamptz, integer, integer) IS 'form of version 0.1.0, with integers';
+COMMENT ON FUNCTION idgen_internal.snowflake_encode(timestamptz, integer, integer, text) IS 'form of version 0.1.0, with integers';
+COMMENT ON FUNCTION idgen_internal.snowflake_node_of(integer, integer) IS 'form of version 0.1.0, with integers';
+COMMENT ON FUNCTION idgen_internal.snowflake_node_of(integer, integer, text) IS 'form of version 0.1.0, with integers';
 
 ------------------------------------------------------------------------------
 -- Masked IDs

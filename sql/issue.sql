@@ -79,6 +79,7 @@ END
 $$;
 SELECT rows_planned('SELECT * FROM snowflake_batch(5000)') AS from_clause,
        rows_planned('SELECT snowflake_batch(5000)') AS select_list,
+       rows_planned('SELECT * FROM idgen_internal.snowflake_batch(5000)') AS integers,
        rows_planned('SELECT * FROM snowflake_batch(2 * 350)') AS expression,
        rows_planned('SELECT * FROM snowflake_batch((SELECT 5))') AS unknown,
        rows_planned('SELECT * FROM snowflake_batch(-5)') AS negative,

@@ -83,7 +83,7 @@ SELECT snowflake_mask(-1, sha256('k'));
 SELECT snowflake_mask('-9223372036854775808'::snowflakeid, sha256('k'));
 SELECT snowflake_unmask(-1, sha256('k'));
 SELECT snowflake_unmask('-1'::snowflakeid, sha256('k'));
--- A literal, or a parameter, of no type needs one.
+-- A literal without a type is an ID.
 SELECT snowflake_mask('1', sha256('k'));
 
 -- What OpenSSL keeps for a call site goes with the statement: 20,000 of them leave

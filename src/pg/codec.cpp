@@ -17,7 +17,9 @@ IDGEN_SQL_FUNCTION(idgen_region);
 IDGEN_SQL_FUNCTION(idgen_shard);
 IDGEN_SQL_FUNCTION(idgen_sequence);
 IDGEN_SQL_FUNCTION(idgen_encode);
+IDGEN_SQL_FUNCTION(idgen_encode_bigint);
 IDGEN_SQL_FUNCTION(idgen_node_of);
+IDGEN_SQL_FUNCTION(idgen_node_of_bigint);
 IDGEN_SQL_FUNCTION(idgen_min);
 
 namespace idgen::pg {
@@ -167,6 +169,28 @@ Datum field_of(FunctionCallInfo fcinfo, std::uint32_t Parts::*member,
   PG_RETURN_INT32(static_cast<int32>(parts.*member));
 }
 
+Datum encoded(FunctionCallInfo fcinfo, std::int64_t node, std::int64_t sequence) {
+  const TimestampTz ts = PG_GETARG_TIMESTAMPTZ(0);
+  const NamedLayout &named = *layout_argument(fcinfo, 3);
+  const IdResult result = encode(named.layout, unix_us_of(ts, named), node, sequence);
+  if (result.fault != Fault::none) {
+    report_fault(result.fault, named,
+                 result.fault == Fault::sequence_too_wide ? sequence
+                 : result.fault == Fault::node_too_wide   ? node
+                                                          : ts);
+  }
+  PG_RETURN_INT64(result.id);
+}
+
+Datum node_number(FunctionCallInfo fcinfo, std::int64_t region, std::int64_t shard) {
+  const NamedLayout &named = *layout_argument(fcinfo, 2);
+  const NodeResult result = node_of(named.layout, region, shard);
+  if (result.fault != Fault::none) {
+    report_fault(result.fault, named, result.fault == Fault::region_too_wide ? region : shard);
+  }
+  PG_RETURN_INT32(static_cast<int32>(result.node));
+}
+
 }  // namespace
 }  // namespace idgen::pg
 
@@ -220,30 +244,18 @@ Datum idgen_sequence(PG_FUNCTION_ARGS) {
   return field_of(fcinfo, &Parts::sequence, [](const Layout &l) { return l.sequence.present(); });
 }
 
+// Version 0.1.0 of the extension declares integer, later ones bigint.
 Datum idgen_encode(PG_FUNCTION_ARGS) {
-  const TimestampTz ts = PG_GETARG_TIMESTAMPTZ(0);
-  const int32 node = PG_GETARG_INT32(1);
-  const int32 sequence = PG_GETARG_INT32(2);
-  const NamedLayout &named = *layout_argument(fcinfo, 3);
-  const IdResult result = encode(named.layout, unix_us_of(ts, named), node, sequence);
-  if (result.fault != Fault::none) {
-    report_fault(result.fault, named,
-                 result.fault == Fault::sequence_too_wide ? sequence
-                 : result.fault == Fault::node_too_wide   ? node
-                                                          : ts);
-  }
-  PG_RETURN_INT64(result.id);
+  return encoded(fcinfo, PG_GETARG_INT32(1), PG_GETARG_INT32(2));
 }
-
+Datum idgen_encode_bigint(PG_FUNCTION_ARGS) {
+  return encoded(fcinfo, PG_GETARG_INT64(1), PG_GETARG_INT64(2));
+}
 Datum idgen_node_of(PG_FUNCTION_ARGS) {
-  const int32 region = PG_GETARG_INT32(0);
-  const int32 shard = PG_GETARG_INT32(1);
-  const NamedLayout &named = *layout_argument(fcinfo, 2);
-  const NodeResult result = node_of(named.layout, region, shard);
-  if (result.fault != Fault::none) {
-    report_fault(result.fault, named, result.fault == Fault::region_too_wide ? region : shard);
-  }
-  PG_RETURN_INT32(static_cast<int32>(result.node));
+  return node_number(fcinfo, PG_GETARG_INT32(0), PG_GETARG_INT32(1));
+}
+Datum idgen_node_of_bigint(PG_FUNCTION_ARGS) {
+  return node_number(fcinfo, PG_GETARG_INT64(0), PG_GETARG_INT64(1));
 }
 
 Datum idgen_min(PG_FUNCTION_ARGS) {

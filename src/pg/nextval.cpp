@@ -11,8 +11,10 @@
 IDGEN_SQL_FUNCTION(idgen_nextval);
 IDGEN_SQL_FUNCTION(idgen_nextval_in);
 IDGEN_SQL_FUNCTION(idgen_batch);
+IDGEN_SQL_FUNCTION(idgen_batch_bigint);
 IDGEN_SQL_FUNCTION(idgen_reserve);
 IDGEN_SQL_FUNCTION(idgen_reserve_run);
+IDGEN_SQL_FUNCTION(idgen_reserve_run_bigint);
 IDGEN_SQL_FUNCTION(idgen_batch_support);
 
 namespace idgen::pg {
@@ -75,6 +77,43 @@ bool has_more(Request &request) {
   return true;
 }
 
+// The next ID of a batch of n.
+Datum next_of_batch(FunctionCallInfo fcinfo, std::int64_t n) {
+  if (SRF_IS_FIRSTCALL()) {
+    KnownScope &scope = scope_argument(fcinfo, 1);
+    begin_request(fcinfo, count_argument(n), scope);
+  }
+  FuncCallContext *context = SRF_PERCALL_SETUP();
+  auto *request = static_cast<Request *>(context->user_fctx);
+  if (!has_more(*request)) SRF_RETURN_DONE(context);
+  --request->run_left;
+  SRF_RETURN_NEXT(context,
+                  Int64GetDatum(static_cast<int64>(request->block.id_at(request->next_index++))));
+}
+
+// The first of n consecutive integers, which are all the caller's.
+Datum reserved_run(FunctionCallInfo fcinfo, std::int64_t wanted) {
+  KnownScope &scope = scope_argument(fcinfo, 1);
+  const std::uint64_t n = count_argument(wanted);
+  const std::uint64_t capacity =
+      (instance_layout.sequence.max() + 1) * static_cast<std::uint64_t>(lanes);
+  if (n > capacity) {
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+         errmsg("no run of consecutive IDs is that long: %llu", static_cast<unsigned long long>(n)),
+         errdetail("The IDs of one tick are consecutive; there are %llu of them.",
+                   static_cast<unsigned long long>(capacity)),
+         errhint("snowflake_reserve() gives several runs; idgen.lanes makes them longer.")));
+  }
+  Counters *counters = nullptr;
+  const Issued issued = issue_in(scope, {.n = n, .whole = true}, counters);
+  if (issued.decision.count != n) elog(ERROR, "a run was cut short");
+  add(counters->batches, 1);
+  add(counters->batch_ids, n);
+  PG_RETURN_INT64(static_cast<int64>(issued.decision.first));
+}
+
 }  // namespace
 }  // namespace idgen::pg
 
@@ -104,17 +143,12 @@ Datum idgen_nextval_in(PG_FUNCTION_ARGS) {
   PG_RETURN_INT64(static_cast<int64>(issued.decision.first));
 }
 
+// Version 0.1.0 of the extension declares integer, later ones bigint.
 Datum idgen_batch(PG_FUNCTION_ARGS) {
-  if (SRF_IS_FIRSTCALL()) {
-    KnownScope &scope = scope_argument(fcinfo, 1);
-    begin_request(fcinfo, count_argument(PG_GETARG_INT32(0)), scope);
-  }
-  FuncCallContext *context = SRF_PERCALL_SETUP();
-  auto *request = static_cast<Request *>(context->user_fctx);
-  if (!has_more(*request)) SRF_RETURN_DONE(context);
-  --request->run_left;
-  SRF_RETURN_NEXT(context,
-                  Int64GetDatum(static_cast<int64>(request->block.id_at(request->next_index++))));
+  return next_of_batch(fcinfo, PG_GETARG_INT32(0));
+}
+Datum idgen_batch_bigint(PG_FUNCTION_ARGS) {
+  return next_of_batch(fcinfo, PG_GETARG_INT64(0));
 }
 
 // Rows (first, last, count) of consecutive integers.
@@ -147,27 +181,11 @@ Datum idgen_reserve(PG_FUNCTION_ARGS) {
   SRF_RETURN_NEXT(context, HeapTupleGetDatum(heap_form_tuple(context->tuple_desc, values, nulls)));
 }
 
-// The first of n consecutive integers, which are all the caller's.
 Datum idgen_reserve_run(PG_FUNCTION_ARGS) {
-  KnownScope &scope = scope_argument(fcinfo, 1);
-  const std::uint64_t n = count_argument(PG_GETARG_INT32(0));
-  const std::uint64_t capacity =
-      (instance_layout.sequence.max() + 1) * static_cast<std::uint64_t>(lanes);
-  if (n > capacity) {
-    ereport(
-        ERROR,
-        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-         errmsg("no run of consecutive IDs is that long: %llu", static_cast<unsigned long long>(n)),
-         errdetail("The IDs of one tick are consecutive; there are %llu of them.",
-                   static_cast<unsigned long long>(capacity)),
-         errhint("snowflake_reserve() gives several runs; idgen.lanes makes them longer.")));
-  }
-  Counters *counters = nullptr;
-  const Issued issued = issue_in(scope, {.n = n, .whole = true}, counters);
-  if (issued.decision.count != n) elog(ERROR, "a run was cut short");
-  add(counters->batches, 1);
-  add(counters->batch_ids, n);
-  PG_RETURN_INT64(static_cast<int64>(issued.decision.first));
+  return reserved_run(fcinfo, PG_GETARG_INT32(0));
+}
+Datum idgen_reserve_run_bigint(PG_FUNCTION_ARGS) {
+  return reserved_run(fcinfo, PG_GETARG_INT64(0));
 }
 
 // Tells the planner how many rows snowflake_batch(n) returns.
@@ -180,6 +198,9 @@ Datum idgen_batch_support(PG_FUNCTION_ARGS) {
   Node *n = estimate_expression_value(rows->root, static_cast<Node *>(linitial(args)));
   if (!IsA(n, Const)) PG_RETURN_POINTER(nullptr);
   const auto *value = reinterpret_cast<Const *>(n);
-  rows->rows = value->constisnull ? 0 : Max(DatumGetInt32(value->constvalue), 0);
+  const std::int64_t wanted = value->constisnull            ? 0
+                              : value->consttype == INT8OID ? DatumGetInt64(value->constvalue)
+                                                            : DatumGetInt32(value->constvalue);
+  rows->rows = static_cast<double>(std::max(wanted, std::int64_t{0}));
   PG_RETURN_POINTER(rows);
 }
