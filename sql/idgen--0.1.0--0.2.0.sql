@@ -1,5 +1,8 @@
 \echo Use "ALTER EXTENSION idgen UPDATE TO '0.2.0'" to load this file. \quit
 
+-- As in the install script: names are looked up in pg_catalog alone.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 ------------------------------------------------------------------------------
 -- Type snowflakeid
 
@@ -8,11 +11,11 @@
 UPDATE pg_catalog.pg_type SET typispreferred = true
 WHERE oid OPERATOR(pg_catalog.=) '@extschema@.snowflakeid'::pg_catalog.regtype;
 
-CREATE FUNCTION idgen_internal.from_int2(smallint) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.from_int2(smallint) RETURNS @extschema@.snowflakeid
     AS 'int28' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE CAST (smallint AS snowflakeid) WITH FUNCTION idgen_internal.from_int2(smallint) AS ASSIGNMENT;
+CREATE CAST (smallint AS @extschema@.snowflakeid) WITH FUNCTION idgen_internal.from_int2(smallint) AS ASSIGNMENT;
 COMMENT ON FUNCTION idgen_internal.from_int2(smallint) IS 'convert smallint to snowflakeid';
-COMMENT ON CAST (smallint AS snowflakeid) IS 'the same number';
+COMMENT ON CAST (smallint AS @extschema@.snowflakeid) IS 'the same number';
 
 -- With numeric, as bigint compares with it: by value, without an index. The operand
 -- has a type of its own, to which only numeric casts implicitly: integers would
@@ -85,37 +88,37 @@ $make$;
 -- Issuing
 
 -- Tools take a default with "nextval" in its text for a sequence's.
-CREATE FUNCTION snowflake_id() RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_id() RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval' LANGUAGE C VOLATILE PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_id() IS 'next ID, as snowflake_nextval(): for tools that take that name for a sequence''s';
-CREATE FUNCTION snowflake_id(scope text) RETURNS snowflakeid
+COMMENT ON FUNCTION @extschema@.snowflake_id() IS 'next ID, as snowflake_nextval(): for tools that take that name for a sequence''s';
+CREATE FUNCTION @extschema@.snowflake_id(scope text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval_in' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_id(text) IS 'next ID of a scope, as snowflake_nextval(scope): for tools that take that name for a sequence''s';
+COMMENT ON FUNCTION @extschema@.snowflake_id(text) IS 'next ID of a scope, as snowflake_nextval(scope): for tools that take that name for a sequence''s';
 
 -- Forms that take integers go out of the way of those that take bigint; what was
 -- made with them keeps them.
-ALTER FUNCTION snowflake_batch(integer) SET SCHEMA idgen_internal;
-ALTER FUNCTION snowflake_batch(integer, text) SET SCHEMA idgen_internal;
-ALTER FUNCTION snowflake_reserve_run(integer) SET SCHEMA idgen_internal;
-ALTER FUNCTION snowflake_reserve_run(integer, text) SET SCHEMA idgen_internal;
+ALTER FUNCTION @extschema@.snowflake_batch(integer) SET SCHEMA idgen_internal;
+ALTER FUNCTION @extschema@.snowflake_batch(integer, text) SET SCHEMA idgen_internal;
+ALTER FUNCTION @extschema@.snowflake_reserve_run(integer) SET SCHEMA idgen_internal;
+ALTER FUNCTION @extschema@.snowflake_reserve_run(integer, text) SET SCHEMA idgen_internal;
 COMMENT ON FUNCTION idgen_internal.snowflake_batch(integer) IS 'form of version 0.1.0, with integers';
 COMMENT ON FUNCTION idgen_internal.snowflake_batch(integer, text) IS 'form of version 0.1.0, with integers';
 COMMENT ON FUNCTION idgen_internal.snowflake_reserve_run(integer) IS 'form of version 0.1.0, with integers';
 COMMENT ON FUNCTION idgen_internal.snowflake_reserve_run(integer, text) IS 'form of version 0.1.0, with integers';
-CREATE FUNCTION snowflake_batch(n bigint) RETURNS SETOF snowflakeid
+CREATE FUNCTION @extschema@.snowflake_batch(n bigint) RETURNS SETOF @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_batch_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     ROWS 1000 SUPPORT idgen_internal.batch_support;
-CREATE FUNCTION snowflake_batch(n bigint, scope text) RETURNS SETOF snowflakeid
+CREATE FUNCTION @extschema@.snowflake_batch(n bigint, scope text) RETURNS SETOF @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_batch_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     ROWS 1000 SUPPORT idgen_internal.batch_support;
-COMMENT ON FUNCTION snowflake_batch(bigint) IS 'n IDs in ascending order, from 1 to idgen.max_batch';
-COMMENT ON FUNCTION snowflake_batch(bigint, text) IS 'n IDs of a scope in ascending order, from 1 to idgen.max_batch';
-CREATE FUNCTION snowflake_reserve_run(n bigint) RETURNS snowflakeid
+COMMENT ON FUNCTION @extschema@.snowflake_batch(bigint) IS 'n IDs in ascending order, from 1 to idgen.max_batch';
+COMMENT ON FUNCTION @extschema@.snowflake_batch(bigint, text) IS 'n IDs of a scope in ascending order, from 1 to idgen.max_batch';
+CREATE FUNCTION @extschema@.snowflake_reserve_run(n bigint) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_reserve_run_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_reserve_run(n bigint, scope text) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_reserve_run(n bigint, scope text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_reserve_run_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_reserve_run(bigint) IS 'the first of n consecutive integers that are all IDs of the caller''s; as many at most as a tick has';
-COMMENT ON FUNCTION snowflake_reserve_run(bigint, text) IS 'the first of n consecutive integers that are all IDs of the caller''s, of a scope; as many at most as a tick has';
+COMMENT ON FUNCTION @extschema@.snowflake_reserve_run(bigint) IS 'the first of n consecutive integers that are all IDs of the caller''s; as many at most as a tick has';
+COMMENT ON FUNCTION @extschema@.snowflake_reserve_run(bigint, text) IS 'the first of n consecutive integers that are all IDs of the caller''s, of a scope; as many at most as a tick has';
 
 ------------------------------------------------------------------------------
 -- Scopes
@@ -123,32 +126,32 @@ COMMENT ON FUNCTION snowflake_reserve_run(bigint, text) IS 'the first of n conse
 ------------------------------------------------------------------------------
 -- Decoding and encoding
 
-ALTER FUNCTION snowflake_encode(timestamptz, integer, integer) SET SCHEMA idgen_internal;
-ALTER FUNCTION snowflake_encode(timestamptz, integer, integer, text) SET SCHEMA idgen_internal;
-ALTER FUNCTION snowflake_node_of(integer, integer) SET SCHEMA idgen_internal;
-ALTER FUNCTION snowflake_node_of(integer, integer, text) SET SCHEMA idgen_internal;
+ALTER FUNCTION @extschema@.snowflake_encode(timestamptz, integer, integer) SET SCHEMA idgen_internal;
+ALTER FUNCTION @extschema@.snowflake_encode(timestamptz, integer, integer, text) SET SCHEMA idgen_internal;
+ALTER FUNCTION @extschema@.snowflake_node_of(integer, integer) SET SCHEMA idgen_internal;
+ALTER FUNCTION @extschema@.snowflake_node_of(integer, integer, text) SET SCHEMA idgen_internal;
 COMMENT ON FUNCTION idgen_internal.snowflake_encode(timestamptz, integer, integer) IS 'form of version 0.1.0, with integers';
 COMMENT ON FUNCTION idgen_internal.snowflake_encode(timestamptz, integer, integer, text) IS 'form of version 0.1.0, with integers';
 COMMENT ON FUNCTION idgen_internal.snowflake_node_of(integer, integer) IS 'form of version 0.1.0, with integers';
 COMMENT ON FUNCTION idgen_internal.snowflake_node_of(integer, integer, text) IS 'form of version 0.1.0, with integers';
-CREATE FUNCTION snowflake_encode(ts timestamptz, node bigint, sequence bigint) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_encode(ts timestamptz, node bigint, sequence bigint) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_encode_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_encode(ts timestamptz, node bigint, sequence bigint, layout_name text) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_encode(ts timestamptz, node bigint, sequence bigint, layout_name text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_encode_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_encode(timestamptz, bigint, bigint) IS 'the ID with these fields; uniqueness is the caller''s';
-COMMENT ON FUNCTION snowflake_encode(timestamptz, bigint, bigint, text) IS 'the ID with these fields, in a named layout; uniqueness is the caller''s';
-CREATE FUNCTION snowflake_node_of(region bigint, shard bigint) RETURNS integer
+COMMENT ON FUNCTION @extschema@.snowflake_encode(timestamptz, bigint, bigint) IS 'the ID with these fields; uniqueness is the caller''s';
+COMMENT ON FUNCTION @extschema@.snowflake_encode(timestamptz, bigint, bigint, text) IS 'the ID with these fields, in a named layout; uniqueness is the caller''s';
+CREATE FUNCTION @extschema@.snowflake_node_of(region bigint, shard bigint) RETURNS integer
     AS 'MODULE_PATHNAME', 'idgen_node_of_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_node_of(region bigint, shard bigint, layout_name text) RETURNS integer
+CREATE FUNCTION @extschema@.snowflake_node_of(region bigint, shard bigint, layout_name text) RETURNS integer
     AS 'MODULE_PATHNAME', 'idgen_node_of_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_node_of(bigint, bigint) IS 'the node number of a region and a shard';
-COMMENT ON FUNCTION snowflake_node_of(bigint, bigint, text) IS 'the node number of a region and a shard, in a named layout';
-CREATE FUNCTION snowflake_to_base32(id bigint) RETURNS text
+COMMENT ON FUNCTION @extschema@.snowflake_node_of(bigint, bigint) IS 'the node number of a region and a shard';
+COMMENT ON FUNCTION @extschema@.snowflake_node_of(bigint, bigint, text) IS 'the node number of a region and a shard, in a named layout';
+CREATE FUNCTION @extschema@.snowflake_to_base32(id bigint) RETURNS text
     AS 'MODULE_PATHNAME', 'idgen_to_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_to_base32(bigint) IS 'the ID in Crockford''s base32, 13 characters; sorts as the ID does';
-CREATE FUNCTION snowflake_to_base62(id bigint) RETURNS text
+COMMENT ON FUNCTION @extschema@.snowflake_to_base32(bigint) IS 'the ID in Crockford''s base32, 13 characters; sorts as the ID does';
+CREATE FUNCTION @extschema@.snowflake_to_base62(id bigint) RETURNS text
     AS 'MODULE_PATHNAME', 'idgen_to_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_to_base62(bigint) IS 'the ID in base62, 11 characters; sorts as the ID does in the C collation';
+COMMENT ON FUNCTION @extschema@.snowflake_to_base62(bigint) IS 'the ID in base62, 11 characters; sorts as the ID does in the C collation';
 
 ------------------------------------------------------------------------------
 -- A fleet's coordinator

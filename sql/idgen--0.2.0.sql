@@ -1,5 +1,11 @@
 \echo Use "CREATE EXTENSION idgen" to load this file. \quit
 
+-- Names are looked up in pg_catalog alone, whatever others have put into the schema
+-- that the extension goes to: what is bound here runs as its owner. So all that
+-- the script makes is named in full, and @extschema@ is in no format string, as it
+-- may contain a percent sign.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- Internals: the operators' functions, the catalogue of layouts.
 CREATE SCHEMA idgen_internal;
 COMMENT ON SCHEMA idgen_internal IS 'internals of the extension idgen';
@@ -8,18 +14,18 @@ GRANT USAGE ON SCHEMA idgen_internal TO PUBLIC;
 ------------------------------------------------------------------------------
 -- Type snowflakeid: 8 bytes by value; in and out as decimal, on the wire as int8
 
-CREATE TYPE snowflakeid;
+CREATE TYPE @extschema@.snowflakeid;
 
-CREATE FUNCTION idgen_internal.snowflakeid_in(cstring) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.snowflakeid_in(cstring) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION idgen_internal.snowflakeid_out(snowflakeid) RETURNS cstring
+CREATE FUNCTION idgen_internal.snowflakeid_out(@extschema@.snowflakeid) RETURNS cstring
     AS 'int8out' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION idgen_internal.snowflakeid_recv(internal) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.snowflakeid_recv(internal) RETURNS @extschema@.snowflakeid
     AS 'int8recv' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION idgen_internal.snowflakeid_send(snowflakeid) RETURNS bytea
+CREATE FUNCTION idgen_internal.snowflakeid_send(@extschema@.snowflakeid) RETURNS bytea
     AS 'int8send' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE TYPE snowflakeid (
+CREATE TYPE @extschema@.snowflakeid (
     INPUT = idgen_internal.snowflakeid_in,
     OUTPUT = idgen_internal.snowflakeid_out,
     RECEIVE = idgen_internal.snowflakeid_recv,
@@ -30,33 +36,33 @@ CREATE TYPE snowflakeid (
     -- for snowflakeid and one for bigint.
     PREFERRED = true
 );
-COMMENT ON TYPE snowflakeid IS '64-bit ID: time, node and sequence in one number';
+COMMENT ON TYPE @extschema@.snowflakeid IS '64-bit ID: time, node and sequence in one number';
 COMMENT ON FUNCTION idgen_internal.snowflakeid_in(cstring) IS 'I/O';
-COMMENT ON FUNCTION idgen_internal.snowflakeid_out(snowflakeid) IS 'I/O';
+COMMENT ON FUNCTION idgen_internal.snowflakeid_out(@extschema@.snowflakeid) IS 'I/O';
 COMMENT ON FUNCTION idgen_internal.snowflakeid_recv(internal) IS 'I/O';
-COMMENT ON FUNCTION idgen_internal.snowflakeid_send(snowflakeid) IS 'I/O';
+COMMENT ON FUNCTION idgen_internal.snowflakeid_send(@extschema@.snowflakeid) IS 'I/O';
 
 -- Casts. None is implicit: with one, bigint < timestamptz would become legal.
-CREATE CAST (snowflakeid AS bigint) WITHOUT FUNCTION AS ASSIGNMENT;
-CREATE CAST (bigint AS snowflakeid) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (@extschema@.snowflakeid AS bigint) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (bigint AS @extschema@.snowflakeid) WITHOUT FUNCTION AS ASSIGNMENT;
 
-CREATE FUNCTION idgen_internal.from_int2(smallint) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.from_int2(smallint) RETURNS @extschema@.snowflakeid
     AS 'int28' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION idgen_internal.from_int4(integer) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.from_int4(integer) RETURNS @extschema@.snowflakeid
     AS 'int48' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION idgen_internal.from_numeric(numeric) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.from_numeric(numeric) RETURNS @extschema@.snowflakeid
     AS 'numeric_int8' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
-CREATE CAST (smallint AS snowflakeid) WITH FUNCTION idgen_internal.from_int2(smallint) AS ASSIGNMENT;
-CREATE CAST (integer AS snowflakeid) WITH FUNCTION idgen_internal.from_int4(integer) AS ASSIGNMENT;
-CREATE CAST (numeric AS snowflakeid) WITH FUNCTION idgen_internal.from_numeric(numeric) AS ASSIGNMENT;
+CREATE CAST (smallint AS @extschema@.snowflakeid) WITH FUNCTION idgen_internal.from_int2(smallint) AS ASSIGNMENT;
+CREATE CAST (integer AS @extschema@.snowflakeid) WITH FUNCTION idgen_internal.from_int4(integer) AS ASSIGNMENT;
+CREATE CAST (numeric AS @extschema@.snowflakeid) WITH FUNCTION idgen_internal.from_numeric(numeric) AS ASSIGNMENT;
 COMMENT ON FUNCTION idgen_internal.from_int2(smallint) IS 'convert smallint to snowflakeid';
 COMMENT ON FUNCTION idgen_internal.from_int4(integer) IS 'convert integer to snowflakeid';
 COMMENT ON FUNCTION idgen_internal.from_numeric(numeric) IS 'convert numeric to snowflakeid';
-COMMENT ON CAST (snowflakeid AS bigint) IS 'the same 8 bytes';
-COMMENT ON CAST (bigint AS snowflakeid) IS 'the same 8 bytes';
-COMMENT ON CAST (smallint AS snowflakeid) IS 'the same number';
-COMMENT ON CAST (integer AS snowflakeid) IS 'the same number';
-COMMENT ON CAST (numeric AS snowflakeid) IS 'the same number, rounded; of bigint''s range';
+COMMENT ON CAST (@extschema@.snowflakeid AS bigint) IS 'the same 8 bytes';
+COMMENT ON CAST (bigint AS @extschema@.snowflakeid) IS 'the same 8 bytes';
+COMMENT ON CAST (smallint AS @extschema@.snowflakeid) IS 'the same number';
+COMMENT ON CAST (integer AS @extschema@.snowflakeid) IS 'the same number';
+COMMENT ON CAST (numeric AS @extschema@.snowflakeid) IS 'the same number, rounded; of bigint''s range';
 
 ------------------------------------------------------------------------------
 -- Comparison: int8's own functions under operators of this type. The families
@@ -74,8 +80,8 @@ DECLARE
 BEGIN
     FOR l, r IN
         SELECT a, b
-        FROM pg_catalog.unnest(ARRAY['snowflakeid', 'bigint']) AS a,
-             pg_catalog.unnest(ARRAY['snowflakeid', 'bigint']) AS b
+        FROM pg_catalog.unnest(ARRAY['@extschema@.snowflakeid', 'bigint']) AS a,
+             pg_catalog.unnest(ARRAY['@extschema@.snowflakeid', 'bigint']) AS b
     LOOP
         s := CASE WHEN l = 'bigint' AND r = 'bigint' THEN 'idgen_internal' ELSE '@extschema@' END;
         FOR op IN
@@ -175,29 +181,29 @@ BEGIN
 END
 $make$;
 
-CREATE FUNCTION idgen_internal.hash(snowflakeid) RETURNS integer
+CREATE FUNCTION idgen_internal.hash(@extschema@.snowflakeid) RETURNS integer
     AS 'hashint8' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION idgen_internal.hash_extended(snowflakeid, bigint) RETURNS bigint
+CREATE FUNCTION idgen_internal.hash_extended(@extschema@.snowflakeid, bigint) RETURNS bigint
     AS 'hashint8extended' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION idgen_internal.hash(snowflakeid) IS 'hash';
-COMMENT ON FUNCTION idgen_internal.hash_extended(snowflakeid, bigint) IS 'hash';
+COMMENT ON FUNCTION idgen_internal.hash(@extschema@.snowflakeid) IS 'hash';
+COMMENT ON FUNCTION idgen_internal.hash_extended(@extschema@.snowflakeid, bigint) IS 'hash';
 
-CREATE OPERATOR FAMILY snowflakeid_ops USING btree;
-CREATE OPERATOR CLASS snowflakeid_ops DEFAULT FOR TYPE snowflakeid USING btree FAMILY snowflakeid_ops AS
-    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
-    FUNCTION 1 idgen_internal.cmp(snowflakeid, snowflakeid),
-    FUNCTION 2 (snowflakeid, snowflakeid) btint8sortsupport(internal),
-    FUNCTION 4 (snowflakeid, snowflakeid) btequalimage(oid);
-ALTER OPERATOR FAMILY snowflakeid_ops USING btree ADD
-    OPERATOR 1 < (snowflakeid, bigint), OPERATOR 2 <= (snowflakeid, bigint),
-    OPERATOR 3 = (snowflakeid, bigint), OPERATOR 4 >= (snowflakeid, bigint),
-    OPERATOR 5 > (snowflakeid, bigint),
-    FUNCTION 1 (snowflakeid, bigint) idgen_internal.cmp(snowflakeid, bigint),
-    OPERATOR 1 < (bigint, snowflakeid), OPERATOR 2 <= (bigint, snowflakeid),
-    OPERATOR 3 = (bigint, snowflakeid), OPERATOR 4 >= (bigint, snowflakeid),
-    OPERATOR 5 > (bigint, snowflakeid),
-    FUNCTION 1 (bigint, snowflakeid) idgen_internal.cmp(bigint, snowflakeid),
+CREATE OPERATOR FAMILY @extschema@.snowflakeid_ops USING btree;
+CREATE OPERATOR CLASS @extschema@.snowflakeid_ops DEFAULT FOR TYPE @extschema@.snowflakeid USING btree FAMILY @extschema@.snowflakeid_ops AS
+    OPERATOR 1 @extschema@.<, OPERATOR 2 @extschema@.<=, OPERATOR 3 @extschema@.=, OPERATOR 4 @extschema@.>=, OPERATOR 5 @extschema@.>,
+    FUNCTION 1 idgen_internal.cmp(@extschema@.snowflakeid, @extschema@.snowflakeid),
+    FUNCTION 2 (@extschema@.snowflakeid, @extschema@.snowflakeid) btint8sortsupport(internal),
+    FUNCTION 4 (@extschema@.snowflakeid, @extschema@.snowflakeid) btequalimage(oid);
+ALTER OPERATOR FAMILY @extschema@.snowflakeid_ops USING btree ADD
+    OPERATOR 1 @extschema@.< (@extschema@.snowflakeid, bigint), OPERATOR 2 @extschema@.<= (@extschema@.snowflakeid, bigint),
+    OPERATOR 3 @extschema@.= (@extschema@.snowflakeid, bigint), OPERATOR 4 @extschema@.>= (@extschema@.snowflakeid, bigint),
+    OPERATOR 5 @extschema@.> (@extschema@.snowflakeid, bigint),
+    FUNCTION 1 (@extschema@.snowflakeid, bigint) idgen_internal.cmp(@extschema@.snowflakeid, bigint),
+    OPERATOR 1 @extschema@.< (bigint, @extschema@.snowflakeid), OPERATOR 2 @extschema@.<= (bigint, @extschema@.snowflakeid),
+    OPERATOR 3 @extschema@.= (bigint, @extschema@.snowflakeid), OPERATOR 4 @extschema@.>= (bigint, @extschema@.snowflakeid),
+    OPERATOR 5 @extschema@.> (bigint, @extschema@.snowflakeid),
+    FUNCTION 1 (bigint, @extschema@.snowflakeid) idgen_internal.cmp(bigint, @extschema@.snowflakeid),
     OPERATOR 1 idgen_internal.< (bigint, bigint), OPERATOR 2 idgen_internal.<= (bigint, bigint),
     OPERATOR 3 idgen_internal.= (bigint, bigint), OPERATOR 4 idgen_internal.>= (bigint, bigint),
     OPERATOR 5 idgen_internal.> (bigint, bigint),
@@ -232,65 +238,65 @@ BEGIN
                 '11 %s brin_minmax_multi_distance_int8(internal, internal)']))
             AS c (name, is_default, procedures)
     LOOP
-        own := 'STORAGE snowflakeid';
+        own := 'STORAGE @extschema@.snowflakeid';
         loose := '';
         FOR i IN 1..5 LOOP
             symbol := (ARRAY['<', '<=', '=', '>=', '>'])[i];
-            own := own || pg_catalog.format(', OPERATOR %s @extschema@.%s', i, symbol);
+            own := own || pg_catalog.format(', OPERATOR %s %s.%s', i, '@extschema@', symbol);
             loose := loose || pg_catalog.format(
-                'OPERATOR %1$s @extschema@.%2$s (snowflakeid, bigint), '
-                'OPERATOR %1$s @extschema@.%2$s (bigint, snowflakeid), '
-                'OPERATOR %1$s idgen_internal.%2$s (bigint, bigint), ', i, symbol);
+                'OPERATOR %1$s %3$s.%2$s (%3$s.snowflakeid, bigint), '
+                'OPERATOR %1$s %3$s.%2$s (bigint, %3$s.snowflakeid), '
+                'OPERATOR %1$s idgen_internal.%2$s (bigint, bigint), ', i, symbol, '@extschema@');
         END LOOP;
         FOREACH procedure IN ARRAY class.procedures LOOP
             own := own || ', FUNCTION ' || pg_catalog.format(procedure, '');
             loose := loose || 'FUNCTION ' || pg_catalog.format(procedure, '(bigint, bigint)') || ', ';
         END LOOP;
-        EXECUTE pg_catalog.format('CREATE OPERATOR FAMILY %s USING brin', class.name);
+        EXECUTE pg_catalog.format('CREATE OPERATOR FAMILY %s.%s USING brin', '@extschema@', class.name);
         EXECUTE pg_catalog.format(
-            'CREATE OPERATOR CLASS %1$s %2$s FOR TYPE snowflakeid USING brin FAMILY %1$s AS %3$s',
-            class.name, class.is_default, own);
-        EXECUTE pg_catalog.format('ALTER OPERATOR FAMILY %s USING brin ADD %s',
-            class.name, pg_catalog.rtrim(loose, ', '));
+            'CREATE OPERATOR CLASS %1$s.%2$s %3$s FOR TYPE %1$s.snowflakeid USING brin FAMILY %1$s.%2$s AS %4$s',
+            '@extschema@', class.name, class.is_default, own);
+        EXECUTE pg_catalog.format('ALTER OPERATOR FAMILY %s.%s USING brin ADD %s',
+            '@extschema@', class.name, pg_catalog.rtrim(loose, ', '));
     END LOOP;
 END
 $make$;
 
-CREATE OPERATOR FAMILY snowflakeid_ops USING hash;
-CREATE OPERATOR CLASS snowflakeid_ops DEFAULT FOR TYPE snowflakeid USING hash FAMILY snowflakeid_ops AS
-    OPERATOR 1 =,
-    FUNCTION 1 idgen_internal.hash(snowflakeid),
-    FUNCTION 2 idgen_internal.hash_extended(snowflakeid, bigint);
-ALTER OPERATOR FAMILY snowflakeid_ops USING hash ADD
-    OPERATOR 1 = (snowflakeid, bigint),
-    OPERATOR 1 = (bigint, snowflakeid),
+CREATE OPERATOR FAMILY @extschema@.snowflakeid_ops USING hash;
+CREATE OPERATOR CLASS @extschema@.snowflakeid_ops DEFAULT FOR TYPE @extschema@.snowflakeid USING hash FAMILY @extschema@.snowflakeid_ops AS
+    OPERATOR 1 @extschema@.=,
+    FUNCTION 1 idgen_internal.hash(@extschema@.snowflakeid),
+    FUNCTION 2 idgen_internal.hash_extended(@extschema@.snowflakeid, bigint);
+ALTER OPERATOR FAMILY @extschema@.snowflakeid_ops USING hash ADD
+    OPERATOR 1 @extschema@.= (@extschema@.snowflakeid, bigint),
+    OPERATOR 1 @extschema@.= (bigint, @extschema@.snowflakeid),
     OPERATOR 1 idgen_internal.= (bigint, bigint),
     FUNCTION 1 (bigint, bigint) hashint8(bigint),
     FUNCTION 2 (bigint, bigint) hashint8extended(bigint, bigint);
 
-COMMENT ON OPERATOR FAMILY snowflakeid_ops USING btree IS 'order of snowflakeid and bigint';
-COMMENT ON OPERATOR CLASS snowflakeid_ops USING btree IS 'order of snowflakeid';
-COMMENT ON OPERATOR FAMILY snowflakeid_ops USING hash IS 'equality of snowflakeid and bigint';
-COMMENT ON OPERATOR CLASS snowflakeid_ops USING hash IS 'equality of snowflakeid';
-COMMENT ON OPERATOR FAMILY snowflakeid_minmax_ops USING brin IS 'order of snowflakeid and bigint';
-COMMENT ON OPERATOR CLASS snowflakeid_minmax_ops USING brin IS 'least and greatest snowflakeid of each range of pages';
-COMMENT ON OPERATOR FAMILY snowflakeid_minmax_multi_ops USING brin IS 'order of snowflakeid and bigint';
-COMMENT ON OPERATOR CLASS snowflakeid_minmax_multi_ops USING brin IS 'several intervals of snowflakeid of each range of pages';
+COMMENT ON OPERATOR FAMILY @extschema@.snowflakeid_ops USING btree IS 'order of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS @extschema@.snowflakeid_ops USING btree IS 'order of snowflakeid';
+COMMENT ON OPERATOR FAMILY @extschema@.snowflakeid_ops USING hash IS 'equality of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS @extschema@.snowflakeid_ops USING hash IS 'equality of snowflakeid';
+COMMENT ON OPERATOR FAMILY @extschema@.snowflakeid_minmax_ops USING brin IS 'order of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS @extschema@.snowflakeid_minmax_ops USING brin IS 'least and greatest snowflakeid of each range of pages';
+COMMENT ON OPERATOR FAMILY @extschema@.snowflakeid_minmax_multi_ops USING brin IS 'order of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS @extschema@.snowflakeid_minmax_multi_ops USING brin IS 'several intervals of snowflakeid of each range of pages';
 
-CREATE FUNCTION idgen_internal.larger(snowflakeid, snowflakeid) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.larger(@extschema@.snowflakeid, @extschema@.snowflakeid) RETURNS @extschema@.snowflakeid
     AS 'int8larger' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION idgen_internal.smaller(snowflakeid, snowflakeid) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.smaller(@extschema@.snowflakeid, @extschema@.snowflakeid) RETURNS @extschema@.snowflakeid
     AS 'int8smaller' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION idgen_internal.larger(snowflakeid, snowflakeid) IS 'larger of two';
-COMMENT ON FUNCTION idgen_internal.smaller(snowflakeid, snowflakeid) IS 'smaller of two';
-CREATE AGGREGATE max(snowflakeid) (
-    SFUNC = idgen_internal.larger, STYPE = snowflakeid, COMBINEFUNC = idgen_internal.larger,
-    SORTOP = >, PARALLEL = SAFE);
-CREATE AGGREGATE min(snowflakeid) (
-    SFUNC = idgen_internal.smaller, STYPE = snowflakeid, COMBINEFUNC = idgen_internal.smaller,
-    SORTOP = <, PARALLEL = SAFE);
-COMMENT ON AGGREGATE max(snowflakeid) IS 'maximum value of all snowflakeid input values';
-COMMENT ON AGGREGATE min(snowflakeid) IS 'minimum value of all snowflakeid input values';
+COMMENT ON FUNCTION idgen_internal.larger(@extschema@.snowflakeid, @extschema@.snowflakeid) IS 'larger of two';
+COMMENT ON FUNCTION idgen_internal.smaller(@extschema@.snowflakeid, @extschema@.snowflakeid) IS 'smaller of two';
+CREATE AGGREGATE @extschema@.max(@extschema@.snowflakeid) (
+    SFUNC = idgen_internal.larger, STYPE = @extschema@.snowflakeid, COMBINEFUNC = idgen_internal.larger,
+    SORTOP = OPERATOR(@extschema@.>), PARALLEL = SAFE);
+CREATE AGGREGATE @extschema@.min(@extschema@.snowflakeid) (
+    SFUNC = idgen_internal.smaller, STYPE = @extschema@.snowflakeid, COMBINEFUNC = idgen_internal.smaller,
+    SORTOP = OPERATOR(@extschema@.<), PARALLEL = SAFE);
+COMMENT ON AGGREGATE @extschema@.max(@extschema@.snowflakeid) IS 'maximum value of all snowflakeid input values';
+COMMENT ON AGGREGATE @extschema@.min(@extschema@.snowflakeid) IS 'minimum value of all snowflakeid input values';
 
 ------------------------------------------------------------------------------
 -- Layouts: this database's own and other people's, by name. Append-only.
@@ -370,12 +376,12 @@ INSERT INTO idgen_internal.layout (name, definition, epoch, note, kind) VALUES
 SELECT pg_catalog.pg_extension_config_dump('idgen_internal.layout', 'WHERE kind <> ''p''');
 GRANT SELECT ON idgen_internal.layout TO PUBLIC;
 
-CREATE VIEW snowflake_layouts AS
+CREATE VIEW @extschema@.snowflake_layouts AS
     SELECT name, definition, epoch, note FROM idgen_internal.layout;
-COMMENT ON VIEW snowflake_layouts IS 'layouts that snowflake_decode() and others take by name; "idgen" is this database''s own';
-GRANT SELECT ON snowflake_layouts TO PUBLIC;
+COMMENT ON VIEW @extschema@.snowflake_layouts IS 'layouts that snowflake_decode() and others take by name; "idgen" is this database''s own';
+GRANT SELECT ON @extschema@.snowflake_layouts TO PUBLIC;
 
-CREATE FUNCTION snowflake_create_layout(name text, definition text, epoch text, note text DEFAULT NULL) RETURNS void
+CREATE FUNCTION @extschema@.snowflake_create_layout(name text, definition text, epoch text, note text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
@@ -394,16 +400,16 @@ EXCEPTION
                   HINT = 'Add it under another name.';
 END
 $$;
-CREATE FUNCTION snowflake_create_layout(name text, definition text, epoch bigint, note text DEFAULT NULL) RETURNS void
+CREATE FUNCTION @extschema@.snowflake_create_layout(name text, definition text, epoch bigint, note text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM @extschema@.snowflake_create_layout(name, definition, epoch::text, note);
 END
 $$;
-COMMENT ON FUNCTION snowflake_create_layout(text, text, text, text) IS 'adds a layout by which IDs of others are decoded: fields from the most significant bit; the time that IDs count from, UTC';
-COMMENT ON FUNCTION snowflake_create_layout(text, text, bigint, text) IS 'adds a layout by which IDs of others are decoded: fields from the most significant bit; the time that IDs count from, milliseconds of Unix time';
-REVOKE ALL ON FUNCTION snowflake_create_layout(text, text, text, text),
-    snowflake_create_layout(text, text, bigint, text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.snowflake_create_layout(text, text, text, text) IS 'adds a layout by which IDs of others are decoded: fields from the most significant bit; the time that IDs count from, UTC';
+COMMENT ON FUNCTION @extschema@.snowflake_create_layout(text, text, bigint, text) IS 'adds a layout by which IDs of others are decoded: fields from the most significant bit; the time that IDs count from, milliseconds of Unix time';
+REVOKE ALL ON FUNCTION @extschema@.snowflake_create_layout(text, text, text, text),
+    @extschema@.snowflake_create_layout(text, text, bigint, text) FROM PUBLIC;
 
 ------------------------------------------------------------------------------
 -- Comparing an ID with a time, in the database's own layout. Total: any number,
@@ -434,8 +440,8 @@ BEGIN
             s, 'planner support of comparisons of an ID with a time');
     END LOOP;
     FOR flip IN VALUES (false), (true) LOOP
-        l := CASE WHEN flip THEN 'timestamptz' ELSE 'snowflakeid' END;
-        r := CASE WHEN flip THEN 'snowflakeid' ELSE 'timestamptz' END;
+        l := CASE WHEN flip THEN 'timestamptz' ELSE '@extschema@.snowflakeid' END;
+        r := CASE WHEN flip THEN '@extschema@.snowflakeid' ELSE 'timestamptz' END;
         FOR op IN
             SELECT * FROM (VALUES
                 ('<',  'lt', '>',  '>=', 'gt', 'scalarlt', 'before'),
@@ -454,11 +460,11 @@ BEGIN
             EXECUTE pg_catalog.format('COMMENT ON FUNCTION idgen_internal.%I(%s, %s) IS %L',
                 op.name, l, r, 'implementation of ' || op.symbol || ' operator');
             EXECUTE pg_catalog.format(
-                'CREATE OPERATOR @extschema@.%s (LEFTARG = %s, RIGHTARG = %s, '
-                'FUNCTION = idgen_internal.%I, COMMUTATOR = OPERATOR(@extschema@.%s), '
-                'NEGATOR = OPERATOR(@extschema@.%s), RESTRICT = %s, JOIN = %s)',
-                op.symbol, l, r, op.name, op.commutator, op.negator, op.sel || 'sel', op.sel || 'joinsel');
-            EXECUTE pg_catalog.format('COMMENT ON OPERATOR @extschema@.%s (%s, %s) IS %L', op.symbol, l, r,
+                'CREATE OPERATOR %1$s.%2$s (LEFTARG = %3$s, RIGHTARG = %4$s, '
+                'FUNCTION = idgen_internal.%5$I, COMMUTATOR = OPERATOR(%1$s.%6$s), '
+                'NEGATOR = OPERATOR(%1$s.%7$s), RESTRICT = %8$s, JOIN = %9$s)',
+                '@extschema@', op.symbol, l, r, op.name, op.commutator, op.negator, op.sel || 'sel', op.sel || 'joinsel');
+            EXECUTE pg_catalog.format('COMMENT ON OPERATOR %s.%s (%s, %s) IS %L', '@extschema@', op.symbol, l, r,
                 CASE WHEN flip THEN 'time is ' || op.meaning || ' the time of the ID'
                     ELSE 'time of the ID is ' || op.meaning END);
         END LOOP;
@@ -469,39 +475,39 @@ $make$;
 ------------------------------------------------------------------------------
 -- Issuing
 
-CREATE FUNCTION snowflake_nextval() RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_nextval() RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval' LANGUAGE C VOLATILE PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_nextval() IS 'next ID: unique, greater than every ID issued before on this instance';
+COMMENT ON FUNCTION @extschema@.snowflake_nextval() IS 'next ID: unique, greater than every ID issued before on this instance';
 -- Tools take a default with "nextval" in its text for a sequence's.
-CREATE FUNCTION snowflake_id() RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_id() RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval' LANGUAGE C VOLATILE PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_id() IS 'next ID, as snowflake_nextval(): for tools that take that name for a sequence''s';
+COMMENT ON FUNCTION @extschema@.snowflake_id() IS 'next ID, as snowflake_nextval(): for tools that take that name for a sequence''s';
 
 CREATE FUNCTION idgen_internal.batch_support(internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'idgen_batch_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION idgen_internal.batch_support(internal) IS 'planner support: how many rows snowflake_batch(n) gives';
-CREATE FUNCTION snowflake_batch(n bigint) RETURNS SETOF snowflakeid
+CREATE FUNCTION @extschema@.snowflake_batch(n bigint) RETURNS SETOF @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_batch_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     ROWS 1000 SUPPORT idgen_internal.batch_support;
-CREATE FUNCTION snowflake_batch(n bigint, scope text) RETURNS SETOF snowflakeid
+CREATE FUNCTION @extschema@.snowflake_batch(n bigint, scope text) RETURNS SETOF @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_batch_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     ROWS 1000 SUPPORT idgen_internal.batch_support;
-COMMENT ON FUNCTION snowflake_batch(bigint) IS 'n IDs in ascending order, from 1 to idgen.max_batch';
-COMMENT ON FUNCTION snowflake_batch(bigint, text) IS 'n IDs of a scope in ascending order, from 1 to idgen.max_batch';
+COMMENT ON FUNCTION @extschema@.snowflake_batch(bigint) IS 'n IDs in ascending order, from 1 to idgen.max_batch';
+COMMENT ON FUNCTION @extschema@.snowflake_batch(bigint, text) IS 'n IDs of a scope in ascending order, from 1 to idgen.max_batch';
 
-CREATE FUNCTION snowflake_reserve(n bigint, OUT first snowflakeid, OUT last snowflakeid, OUT count bigint) RETURNS SETOF record
+CREATE FUNCTION @extschema@.snowflake_reserve(n bigint, OUT first @extschema@.snowflakeid, OUT last @extschema@.snowflakeid, OUT count bigint) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'idgen_reserve' LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
-CREATE FUNCTION snowflake_reserve(n bigint, scope text, OUT first snowflakeid, OUT last snowflakeid, OUT count bigint) RETURNS SETOF record
+CREATE FUNCTION @extschema@.snowflake_reserve(n bigint, scope text, OUT first @extschema@.snowflakeid, OUT last @extschema@.snowflakeid, OUT count bigint) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'idgen_reserve' LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
-COMMENT ON FUNCTION snowflake_reserve(bigint) IS 'n IDs as runs of consecutive integers, in ascending order; from 1 to idgen.max_batch';
-COMMENT ON FUNCTION snowflake_reserve(bigint, text) IS 'n IDs of a scope as runs of consecutive integers, in ascending order; from 1 to idgen.max_batch';
+COMMENT ON FUNCTION @extschema@.snowflake_reserve(bigint) IS 'n IDs as runs of consecutive integers, in ascending order; from 1 to idgen.max_batch';
+COMMENT ON FUNCTION @extschema@.snowflake_reserve(bigint, text) IS 'n IDs of a scope as runs of consecutive integers, in ascending order; from 1 to idgen.max_batch';
 
-CREATE FUNCTION snowflake_reserve_run(n bigint) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_reserve_run(n bigint) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_reserve_run_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_reserve_run(n bigint, scope text) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_reserve_run(n bigint, scope text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_reserve_run_bigint' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_reserve_run(bigint) IS 'the first of n consecutive integers that are all IDs of the caller''s; as many at most as a tick has';
-COMMENT ON FUNCTION snowflake_reserve_run(bigint, text) IS 'the first of n consecutive integers that are all IDs of the caller''s, of a scope; as many at most as a tick has';
+COMMENT ON FUNCTION @extschema@.snowflake_reserve_run(bigint) IS 'the first of n consecutive integers that are all IDs of the caller''s; as many at most as a tick has';
+COMMENT ON FUNCTION @extschema@.snowflake_reserve_run(bigint, text) IS 'the first of n consecutive integers that are all IDs of the caller''s, of a scope; as many at most as a tick has';
 
 -- Scopes: named streams of IDs. Which there are is this table's to say, also after
 -- a restore, and on subscribers and standbys.
@@ -522,19 +528,19 @@ ALTER TABLE idgen_internal.scope
 SELECT pg_catalog.pg_extension_config_dump('idgen_internal.scope', '');
 GRANT SELECT ON idgen_internal.scope TO PUBLIC;
 
-CREATE VIEW snowflake_scopes AS
+CREATE VIEW @extschema@.snowflake_scopes AS
     SELECT name FROM idgen_internal.scope;
-COMMENT ON VIEW snowflake_scopes IS 'the scopes of this database, beside the one that all databases share';
-GRANT SELECT ON snowflake_scopes TO PUBLIC;
+COMMENT ON VIEW @extschema@.snowflake_scopes IS 'the scopes of this database, beside the one that all databases share';
+GRANT SELECT ON @extschema@.snowflake_scopes TO PUBLIC;
 
-CREATE FUNCTION snowflake_nextval(scope text) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_nextval(scope text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval_in' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_nextval(text) IS 'next ID of a scope: unique in it, greater than every ID issued in it before on this instance';
-CREATE FUNCTION snowflake_id(scope text) RETURNS snowflakeid
+COMMENT ON FUNCTION @extschema@.snowflake_nextval(text) IS 'next ID of a scope: unique in it, greater than every ID issued in it before on this instance';
+CREATE FUNCTION @extschema@.snowflake_id(scope text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval_in' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_id(text) IS 'next ID of a scope, as snowflake_nextval(scope): for tools that take that name for a sequence''s';
+COMMENT ON FUNCTION @extschema@.snowflake_id(text) IS 'next ID of a scope, as snowflake_nextval(scope): for tools that take that name for a sequence''s';
 
-CREATE FUNCTION snowflake_create_scope(name text) RETURNS void
+CREATE FUNCTION @extschema@.snowflake_create_scope(name text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
@@ -557,9 +563,9 @@ EXCEPTION
             USING ERRCODE = 'duplicate_object';
 END
 $$;
-COMMENT ON FUNCTION snowflake_create_scope(text) IS 'makes a scope of this database: a stream of IDs of its own, with all that a node can issue';
+COMMENT ON FUNCTION @extschema@.snowflake_create_scope(text) IS 'makes a scope of this database: a stream of IDs of its own, with all that a node can issue';
 
-CREATE FUNCTION snowflake_drop_scope(name text) RETURNS void
+CREATE FUNCTION @extschema@.snowflake_drop_scope(name text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
@@ -575,17 +581,17 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION snowflake_drop_scope(text) IS 'drops a scope of this database; if it is made again, it goes on above all that it has issued';
-REVOKE ALL ON FUNCTION snowflake_create_scope(text), snowflake_drop_scope(text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.snowflake_drop_scope(text) IS 'drops a scope of this database; if it is made again, it goes on above all that it has issued';
+REVOKE ALL ON FUNCTION @extschema@.snowflake_create_scope(text), @extschema@.snowflake_drop_scope(text) FROM PUBLIC;
 
 -- The receive rule of a hybrid logical clock.
-CREATE FUNCTION snowflake_observe(id snowflakeid) RETURNS boolean
+CREATE FUNCTION @extschema@.snowflake_observe(id @extschema@.snowflakeid) RETURNS boolean
     AS 'MODULE_PATHNAME', 'idgen_observe' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_observe(id bigint) RETURNS boolean
+CREATE FUNCTION @extschema@.snowflake_observe(id bigint) RETURNS boolean
     AS 'MODULE_PATHNAME', 'idgen_observe' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_observe(snowflakeid) IS 'sees to it that IDs issued here from now on are greater than one of another instance; false if that lies too far ahead of the clock, and is ignored';
-COMMENT ON FUNCTION snowflake_observe(bigint) IS 'sees to it that IDs issued here from now on are greater than one of another instance; false if that lies too far ahead of the clock, and is ignored';
-REVOKE ALL ON FUNCTION snowflake_observe(snowflakeid), snowflake_observe(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.snowflake_observe(@extschema@.snowflakeid) IS 'sees to it that IDs issued here from now on are greater than one of another instance; false if that lies too far ahead of the clock, and is ignored';
+COMMENT ON FUNCTION @extschema@.snowflake_observe(bigint) IS 'sees to it that IDs issued here from now on are greater than one of another instance; false if that lies too far ahead of the clock, and is ignored';
+REVOKE ALL ON FUNCTION @extschema@.snowflake_observe(@extschema@.snowflakeid), @extschema@.snowflake_observe(bigint) FROM PUBLIC;
 
 ------------------------------------------------------------------------------
 -- Decoding and encoding
@@ -611,16 +617,16 @@ BEGIN
     LOOP
         FOR a IN
             SELECT t.type, l.args, l.types
-            FROM pg_catalog.unnest(ARRAY['snowflakeid', 'bigint', 'text']) AS t (type),
+            FROM pg_catalog.unnest(ARRAY['@extschema@.snowflakeid', 'bigint', 'text']) AS t (type),
                  (VALUES ('', ''), (', layout_name text', ', text')) AS l (args, types)
             WHERE t.type <> 'text' OR f.name = 'snowflake_decode'
         LOOP
             EXECUTE pg_catalog.format(
-                'CREATE FUNCTION %I(id %s%s%s) RETURNS %s AS ''MODULE_PATHNAME'', %L '
+                'CREATE FUNCTION %s.%I(id %s%s%s) RETURNS %s AS ''MODULE_PATHNAME'', %L '
                 'LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST %s',
-                f.name, a.type, a.args, f.columns, f.result,
+                '@extschema@', f.name, a.type, a.args, f.columns, f.result,
                 f.source || CASE a.type WHEN 'text' THEN '_text' ELSE '' END, f.cost);
-            EXECUTE pg_catalog.format('COMMENT ON FUNCTION %I(%s%s) IS %L', f.name, a.type, a.types, f.note
+            EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s.%I(%s%s) IS %L', '@extschema@', f.name, a.type, a.types, f.note
                 || CASE a.type WHEN 'text' THEN ' (decimal, base32 or base62)' ELSE '' END
                 || CASE a.types WHEN '' THEN '' ELSE ', in a named layout' END);
         END LOOP;
@@ -628,63 +634,63 @@ BEGIN
 END
 $make$;
 
-CREATE FUNCTION snowflake_encode(ts timestamptz, node bigint, sequence bigint) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_encode(ts timestamptz, node bigint, sequence bigint) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_encode_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_encode(ts timestamptz, node bigint, sequence bigint, layout_name text) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_encode(ts timestamptz, node bigint, sequence bigint, layout_name text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_encode_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_encode(timestamptz, bigint, bigint) IS 'the ID with these fields; uniqueness is the caller''s';
-COMMENT ON FUNCTION snowflake_encode(timestamptz, bigint, bigint, text) IS 'the ID with these fields, in a named layout; uniqueness is the caller''s';
+COMMENT ON FUNCTION @extschema@.snowflake_encode(timestamptz, bigint, bigint) IS 'the ID with these fields; uniqueness is the caller''s';
+COMMENT ON FUNCTION @extschema@.snowflake_encode(timestamptz, bigint, bigint, text) IS 'the ID with these fields, in a named layout; uniqueness is the caller''s';
 
-CREATE FUNCTION snowflake_node_of(region bigint, shard bigint) RETURNS integer
+CREATE FUNCTION @extschema@.snowflake_node_of(region bigint, shard bigint) RETURNS integer
     AS 'MODULE_PATHNAME', 'idgen_node_of_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_node_of(region bigint, shard bigint, layout_name text) RETURNS integer
+CREATE FUNCTION @extschema@.snowflake_node_of(region bigint, shard bigint, layout_name text) RETURNS integer
     AS 'MODULE_PATHNAME', 'idgen_node_of_bigint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_node_of(bigint, bigint) IS 'the node number of a region and a shard';
-COMMENT ON FUNCTION snowflake_node_of(bigint, bigint, text) IS 'the node number of a region and a shard, in a named layout';
+COMMENT ON FUNCTION @extschema@.snowflake_node_of(bigint, bigint) IS 'the node number of a region and a shard';
+COMMENT ON FUNCTION @extschema@.snowflake_node_of(bigint, bigint, text) IS 'the node number of a region and a shard, in a named layout';
 
-CREATE FUNCTION snowflake_min(ts timestamptz) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_min(ts timestamptz) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_min' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_min(ts timestamptz, layout_name text) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_min(ts timestamptz, layout_name text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_min' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_min(timestamptz) IS 'the smallest ID whose time is not before ts';
-COMMENT ON FUNCTION snowflake_min(timestamptz, text) IS 'the smallest ID whose time is not before ts, in a named layout';
+COMMENT ON FUNCTION @extschema@.snowflake_min(timestamptz) IS 'the smallest ID whose time is not before ts';
+COMMENT ON FUNCTION @extschema@.snowflake_min(timestamptz, text) IS 'the smallest ID whose time is not before ts, in a named layout';
 
-CREATE FUNCTION snowflake_to_base32(id snowflakeid) RETURNS text
+CREATE FUNCTION @extschema@.snowflake_to_base32(id @extschema@.snowflakeid) RETURNS text
     AS 'MODULE_PATHNAME', 'idgen_to_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_to_base32(id bigint) RETURNS text
+CREATE FUNCTION @extschema@.snowflake_to_base32(id bigint) RETURNS text
     AS 'MODULE_PATHNAME', 'idgen_to_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_from_base32(text) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_from_base32(text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_from_base32' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_to_base62(id snowflakeid) RETURNS text
+CREATE FUNCTION @extschema@.snowflake_to_base62(id @extschema@.snowflakeid) RETURNS text
     AS 'MODULE_PATHNAME', 'idgen_to_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_to_base62(id bigint) RETURNS text
+CREATE FUNCTION @extschema@.snowflake_to_base62(id bigint) RETURNS text
     AS 'MODULE_PATHNAME', 'idgen_to_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION snowflake_from_base62(text) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_from_base62(text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_from_base62' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_to_base32(snowflakeid) IS 'the ID in Crockford''s base32, 13 characters; sorts as the ID does';
-COMMENT ON FUNCTION snowflake_to_base32(bigint) IS 'the ID in Crockford''s base32, 13 characters; sorts as the ID does';
-COMMENT ON FUNCTION snowflake_from_base32(text) IS 'the ID of 13 characters of Crockford''s base32, either case';
-COMMENT ON FUNCTION snowflake_to_base62(snowflakeid) IS 'the ID in base62, 11 characters; sorts as the ID does in the C collation';
-COMMENT ON FUNCTION snowflake_to_base62(bigint) IS 'the ID in base62, 11 characters; sorts as the ID does in the C collation';
-COMMENT ON FUNCTION snowflake_from_base62(text) IS 'the ID of 11 characters of base62';
+COMMENT ON FUNCTION @extschema@.snowflake_to_base32(@extschema@.snowflakeid) IS 'the ID in Crockford''s base32, 13 characters; sorts as the ID does';
+COMMENT ON FUNCTION @extschema@.snowflake_to_base32(bigint) IS 'the ID in Crockford''s base32, 13 characters; sorts as the ID does';
+COMMENT ON FUNCTION @extschema@.snowflake_from_base32(text) IS 'the ID of 13 characters of Crockford''s base32, either case';
+COMMENT ON FUNCTION @extschema@.snowflake_to_base62(@extschema@.snowflakeid) IS 'the ID in base62, 11 characters; sorts as the ID does in the C collation';
+COMMENT ON FUNCTION @extschema@.snowflake_to_base62(bigint) IS 'the ID in base62, 11 characters; sorts as the ID does in the C collation';
+COMMENT ON FUNCTION @extschema@.snowflake_from_base62(text) IS 'the ID of 11 characters of base62';
 
 ------------------------------------------------------------------------------
 -- Forms of version 0.1.0, which took integers. Off the search path: here for what
 -- was made with them, and comes with an update or a dump.
 
-CREATE FUNCTION idgen_internal.snowflake_batch(n integer) RETURNS SETOF snowflakeid
+CREATE FUNCTION idgen_internal.snowflake_batch(n integer) RETURNS SETOF @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     ROWS 1000 SUPPORT idgen_internal.batch_support;
-CREATE FUNCTION idgen_internal.snowflake_batch(n integer, scope text) RETURNS SETOF snowflakeid
+CREATE FUNCTION idgen_internal.snowflake_batch(n integer, scope text) RETURNS SETOF @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_batch' LANGUAGE C VOLATILE STRICT PARALLEL SAFE
     ROWS 1000 SUPPORT idgen_internal.batch_support;
-CREATE FUNCTION idgen_internal.snowflake_reserve_run(n integer) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.snowflake_reserve_run(n integer) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_reserve_run' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-CREATE FUNCTION idgen_internal.snowflake_reserve_run(n integer, scope text) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.snowflake_reserve_run(n integer, scope text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_reserve_run' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-CREATE FUNCTION idgen_internal.snowflake_encode(ts timestamptz, node integer, sequence integer) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.snowflake_encode(ts timestamptz, node integer, sequence integer) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_encode' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION idgen_internal.snowflake_encode(ts timestamptz, node integer, sequence integer, layout_name text) RETURNS snowflakeid
+CREATE FUNCTION idgen_internal.snowflake_encode(ts timestamptz, node integer, sequence integer, layout_name text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_encode' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION idgen_internal.snowflake_node_of(region integer, shard integer) RETURNS integer
     AS 'MODULE_PATHNAME', 'idgen_node_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -702,18 +708,18 @@ COMMENT ON FUNCTION idgen_internal.snowflake_node_of(integer, integer, text) IS 
 ------------------------------------------------------------------------------
 -- Masked IDs
 
-CREATE FUNCTION snowflake_mask(id snowflakeid, key bytea) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_mask(id @extschema@.snowflakeid, key bytea) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_mask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
-CREATE FUNCTION snowflake_mask(id bigint, key bytea) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_mask(id bigint, key bytea) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_mask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
-CREATE FUNCTION snowflake_unmask(masked snowflakeid, key bytea) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_unmask(masked @extschema@.snowflakeid, key bytea) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_unmask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
-CREATE FUNCTION snowflake_unmask(masked bigint, key bytea) RETURNS snowflakeid
+CREATE FUNCTION @extschema@.snowflake_unmask(masked bigint, key bytea) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_unmask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION snowflake_mask(snowflakeid, bytea) IS 'the number that stands for the ID in public, by a key of 16, 24 or 32 bytes';
-COMMENT ON FUNCTION snowflake_mask(bigint, bytea) IS 'the number that stands for the ID in public, by a key of 16, 24 or 32 bytes';
-COMMENT ON FUNCTION snowflake_unmask(snowflakeid, bytea) IS 'the ID that a number stands for, by the key it was masked with';
-COMMENT ON FUNCTION snowflake_unmask(bigint, bytea) IS 'the ID that a number stands for, by the key it was masked with';
+COMMENT ON FUNCTION @extschema@.snowflake_mask(@extschema@.snowflakeid, bytea) IS 'the number that stands for the ID in public, by a key of 16, 24 or 32 bytes';
+COMMENT ON FUNCTION @extschema@.snowflake_mask(bigint, bytea) IS 'the number that stands for the ID in public, by a key of 16, 24 or 32 bytes';
+COMMENT ON FUNCTION @extschema@.snowflake_unmask(@extschema@.snowflakeid, bytea) IS 'the ID that a number stands for, by the key it was masked with';
+COMMENT ON FUNCTION @extschema@.snowflake_unmask(bigint, bytea) IS 'the ID that a number stands for, by the key it was masked with';
 
 ------------------------------------------------------------------------------
 -- A fleet's coordinator: which node is held by whom, up to which ceiling. Used
@@ -966,7 +972,7 @@ REVOKE ALL ON FUNCTION idgen_internal.timeline(), idgen_internal.took_over(), id
     idgen_internal.fleet_create(uuid, text, text, bigint, bigint, bigint),
     idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[]) FROM PUBLIC;
 
-CREATE FUNCTION snowflake_allow_leasing(role regrole, allowed boolean DEFAULT true) RETURNS void
+CREATE FUNCTION @extschema@.snowflake_allow_leasing(role regrole, allowed boolean DEFAULT true) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     fn text;
@@ -982,8 +988,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION snowflake_allow_leasing(regrole, boolean) IS 'lets a role, as which instances connect to this coordinator, lease nodes; or no longer';
-REVOKE ALL ON FUNCTION snowflake_allow_leasing(regrole, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.snowflake_allow_leasing(regrole, boolean) IS 'lets a role, as which instances connect to this coordinator, lease nodes; or no longer';
+REVOKE ALL ON FUNCTION @extschema@.snowflake_allow_leasing(regrole, boolean) FROM PUBLIC;
 
 ------------------------------------------------------------------------------
 -- State and statistics, for pg_monitor
@@ -999,9 +1005,9 @@ CREATE FUNCTION idgen_internal.instance(
     RETURNS record
     AS 'MODULE_PATHNAME', 'idgen_instance' LANGUAGE C VOLATILE PARALLEL SAFE;
 COMMENT ON FUNCTION idgen_internal.instance() IS 'implementation of the view snowflake_instance';
-CREATE VIEW snowflake_instance AS
+CREATE VIEW @extschema@.snowflake_instance AS
     SELECT i.* FROM idgen_internal.instance() AS i WHERE i.state IS NOT NULL;
-COMMENT ON VIEW snowflake_instance IS 'the node this instance holds and its state; empty if idgen is not preloaded';
+COMMENT ON VIEW @extschema@.snowflake_instance IS 'the node this instance holds and its state; empty if idgen is not preloaded';
 
 CREATE FUNCTION idgen_internal.clock(
     OUT state text, OUT wall_time timestamptz, OUT issuing_time timestamptz, OUT skew interval,
@@ -1009,9 +1015,9 @@ CREATE FUNCTION idgen_internal.clock(
     RETURNS record
     AS 'MODULE_PATHNAME', 'idgen_clock' LANGUAGE C VOLATILE PARALLEL SAFE;
 COMMENT ON FUNCTION idgen_internal.clock() IS 'implementation of the view snowflake_clock';
-CREATE VIEW snowflake_clock AS
+CREATE VIEW @extschema@.snowflake_clock AS
     SELECT c.* FROM idgen_internal.clock() AS c WHERE c.state IS NOT NULL;
-COMMENT ON VIEW snowflake_clock IS 'wall time, issuing time and what is thought of them; empty if idgen is not preloaded';
+COMMENT ON VIEW @extschema@.snowflake_clock IS 'wall time, issuing time and what is thought of them; empty if idgen is not preloaded';
 
 CREATE FUNCTION idgen_internal.clock_events(
     OUT number bigint, OUT at timestamptz, OUT event text, OUT state text, OUT skew interval,
@@ -1019,9 +1025,9 @@ CREATE FUNCTION idgen_internal.clock_events(
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'idgen_clock_events' LANGUAGE C VOLATILE PARALLEL SAFE ROWS 16;
 COMMENT ON FUNCTION idgen_internal.clock_events() IS 'implementation of the view snowflake_clock_events';
-CREATE VIEW snowflake_clock_events AS
+CREATE VIEW @extschema@.snowflake_clock_events AS
     SELECT e.* FROM idgen_internal.clock_events() AS e;
-COMMENT ON VIEW snowflake_clock_events IS 'what happened to the clock since shared memory was initialised, the last 128 events';
+COMMENT ON VIEW @extschema@.snowflake_clock_events IS 'what happened to the clock since shared memory was initialised, the last 128 events';
 
 CREATE FUNCTION idgen_internal.stats(
     OUT scope text, OUT database text, OUT ids bigint, OUT calls bigint, OUT batches bigint,
@@ -1032,9 +1038,9 @@ CREATE FUNCTION idgen_internal.stats(
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'idgen_stats' LANGUAGE C VOLATILE PARALLEL SAFE ROWS 4;
 COMMENT ON FUNCTION idgen_internal.stats() IS 'implementation of the view snowflake_stats';
-CREATE VIEW snowflake_stats AS
+CREATE VIEW @extschema@.snowflake_stats AS
     SELECT s.* FROM idgen_internal.stats() AS s;
-COMMENT ON VIEW snowflake_stats IS 'IDs issued, calls and waits, of each scope in use and (scope is null) of all together; empty if idgen is not preloaded';
+COMMENT ON VIEW @extschema@.snowflake_stats IS 'IDs issued, calls and waits, of each scope in use and (scope is null) of all together; empty if idgen is not preloaded';
 
 CREATE FUNCTION idgen_internal.worker_stats(
     OUT starts bigint, OUT started timestamptz, OUT turns bigint, OUT acquisitions bigint,
@@ -1044,14 +1050,14 @@ CREATE FUNCTION idgen_internal.worker_stats(
     RETURNS record
     AS 'MODULE_PATHNAME', 'idgen_worker_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
 COMMENT ON FUNCTION idgen_internal.worker_stats() IS 'implementation of the view snowflake_worker_stats';
-CREATE VIEW snowflake_worker_stats AS
+CREATE VIEW @extschema@.snowflake_worker_stats AS
     SELECT w.* FROM idgen_internal.worker_stats() AS w WHERE w.starts IS NOT NULL;
-COMMENT ON VIEW snowflake_worker_stats IS 'what the worker has done: ceilings renewed, how long that took, failures; IDs of others that were seen; empty if idgen is not preloaded';
+COMMENT ON VIEW @extschema@.snowflake_worker_stats IS 'what the worker has done: ceilings renewed, how long that took, failures; IDs of others that were seen; empty if idgen is not preloaded';
 
-CREATE FUNCTION snowflake_reset_stats() RETURNS void
+CREATE FUNCTION @extschema@.snowflake_reset_stats() RETURNS void
     AS 'MODULE_PATHNAME', 'idgen_reset_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
-COMMENT ON FUNCTION snowflake_reset_stats() IS 'lets snowflake_stats and snowflake_worker_stats count from 0';
-REVOKE ALL ON FUNCTION snowflake_reset_stats() FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.snowflake_reset_stats() IS 'lets snowflake_stats and snowflake_worker_stats count from 0';
+REVOKE ALL ON FUNCTION @extschema@.snowflake_reset_stats() FROM PUBLIC;
 
 CREATE FUNCTION idgen_internal.leased_fleet(
     OUT node bigint, OUT region integer, OUT shard integer, OUT state text, OUT alive boolean,
@@ -1089,61 +1095,61 @@ END;
 COMMENT ON FUNCTION idgen_internal.leased_fleet() IS 'implementation of the view snowflake_fleet: what this instance leases from';
 COMMENT ON FUNCTION idgen_internal.coordinated_fleet() IS 'implementation of the view snowflake_fleet: what this database coordinates';
 
-CREATE VIEW snowflake_fleet AS
+CREATE VIEW @extschema@.snowflake_fleet AS
     SELECT * FROM idgen_internal.leased_fleet()
     UNION ALL
     SELECT * FROM idgen_internal.coordinated_fleet();
-COMMENT ON VIEW snowflake_fleet IS 'the nodes of the fleet that this instance leases from, as its coordinator knows it, or that this database coordinates';
+COMMENT ON VIEW @extschema@.snowflake_fleet IS 'the nodes of the fleet that this instance leases from, as its coordinator knows it, or that this database coordinates';
 
 REVOKE ALL ON FUNCTION idgen_internal.leased_fleet(), idgen_internal.coordinated_fleet() FROM PUBLIC;
-REVOKE ALL ON snowflake_fleet FROM PUBLIC;
+REVOKE ALL ON @extschema@.snowflake_fleet FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION idgen_internal.leased_fleet(), idgen_internal.coordinated_fleet() TO pg_monitor;
-GRANT SELECT ON snowflake_fleet TO pg_monitor;
+GRANT SELECT ON @extschema@.snowflake_fleet TO pg_monitor;
 
 REVOKE ALL ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
     idgen_internal.clock_events(), idgen_internal.stats(), idgen_internal.worker_stats() FROM PUBLIC;
-REVOKE ALL ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats,
-    snowflake_worker_stats FROM PUBLIC;
+REVOKE ALL ON @extschema@.snowflake_instance, @extschema@.snowflake_clock, @extschema@.snowflake_clock_events, @extschema@.snowflake_stats,
+    @extschema@.snowflake_worker_stats FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
     idgen_internal.clock_events(), idgen_internal.stats(), idgen_internal.worker_stats() TO pg_monitor;
-GRANT SELECT ON snowflake_instance, snowflake_clock, snowflake_clock_events, snowflake_stats,
-    snowflake_worker_stats TO pg_monitor;
+GRANT SELECT ON @extschema@.snowflake_instance, @extschema@.snowflake_clock, @extschema@.snowflake_clock_events, @extschema@.snowflake_stats,
+    @extschema@.snowflake_worker_stats TO pg_monitor;
 
 ------------------------------------------------------------------------------
 -- Operations, not for PUBLIC
 
-CREATE FUNCTION snowflake_accept_clock() RETURNS boolean
+CREATE FUNCTION @extschema@.snowflake_accept_clock() RETURNS boolean
     AS 'MODULE_PATHNAME', 'idgen_accept_clock' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION snowflake_accept_clock() IS 'says that a wall clock that is suspect is right, so that it is followed; true if it was suspect';
+COMMENT ON FUNCTION @extschema@.snowflake_accept_clock() IS 'says that a wall clock that is suspect is right, so that it is followed; true if it was suspect';
 
-CREATE FUNCTION snowflake_confirm_copy() RETURNS boolean
+CREATE FUNCTION @extschema@.snowflake_confirm_copy() RETURNS boolean
     AS 'MODULE_PATHNAME', 'idgen_confirm_copy' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION snowflake_confirm_copy() IS 'says that the original of this copied data directory is gone for good, so that its pinned node may be taken; true if it was';
+COMMENT ON FUNCTION @extschema@.snowflake_confirm_copy() IS 'says that the original of this copied data directory is gone for good, so that its pinned node may be taken; true if it was';
 
-CREATE FUNCTION snowflake_confirm_local() RETURNS boolean
+CREATE FUNCTION @extschema@.snowflake_confirm_local() RETURNS boolean
     AS 'MODULE_PATHNAME', 'idgen_confirm_local' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION snowflake_confirm_local() IS 'says that this instance has left its fleet for good, so that it may go on by its own record alone; true if it did';
+COMMENT ON FUNCTION @extschema@.snowflake_confirm_local() IS 'says that this instance has left its fleet for good, so that it may go on by its own record alone; true if it did';
 
-CREATE FUNCTION snowflake_rotate_node() RETURNS integer
+CREATE FUNCTION @extschema@.snowflake_rotate_node() RETURNS integer
     AS 'MODULE_PATHNAME', 'idgen_rotate_node' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION snowflake_rotate_node() IS 'takes another node, then lets the one go that was held; the new one';
+COMMENT ON FUNCTION @extschema@.snowflake_rotate_node() IS 'takes another node, then lets the one go that was held; the new one';
 
-CREATE FUNCTION snowflake_drain() RETURNS boolean
+CREATE FUNCTION @extschema@.snowflake_drain() RETURNS boolean
     AS 'MODULE_PATHNAME', 'idgen_drain' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION snowflake_drain() IS 'takes this instance out of service: it issues nothing and lets its node go; false if it was out already';
+COMMENT ON FUNCTION @extschema@.snowflake_drain() IS 'takes this instance out of service: it issues nothing and lets its node go; false if it was out already';
 
-CREATE FUNCTION snowflake_resume() RETURNS boolean
+CREATE FUNCTION @extschema@.snowflake_resume() RETURNS boolean
     AS 'MODULE_PATHNAME', 'idgen_resume' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION snowflake_resume() IS 'puts this instance back into service after snowflake_drain(); false if it was in service';
+COMMENT ON FUNCTION @extschema@.snowflake_resume() IS 'puts this instance back into service after snowflake_drain(); false if it was in service';
 
-CREATE FUNCTION snowflake_raise_registry(at_least timestamptz DEFAULT NULL, force boolean DEFAULT false) RETURNS void
+CREATE FUNCTION @extschema@.snowflake_raise_registry(at_least timestamptz DEFAULT NULL, force boolean DEFAULT false) RETURNS void
     AS 'MODULE_PATHNAME', 'idgen_raise_registry' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION snowflake_raise_registry(timestamptz, boolean) IS 'raises the ceilings of all nodes of the fleet above all that may be in use, after its registry was restored; and to a time, if one is given, which may be more than a day ahead only by force';
+COMMENT ON FUNCTION @extschema@.snowflake_raise_registry(timestamptz, boolean) IS 'raises the ceilings of all nodes of the fleet above all that may be in use, after its registry was restored; and to a time, if one is given, which may be more than a day ahead only by force';
 
-CREATE FUNCTION snowflake_retire_node(node bigint, retired boolean DEFAULT true) RETURNS void
+CREATE FUNCTION @extschema@.snowflake_retire_node(node bigint, retired boolean DEFAULT true) RETURNS void
     AS 'MODULE_PATHNAME', 'idgen_retire_node' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION snowflake_retire_node(bigint, boolean) IS 'never hands a node of the fleet out again, for one whose ceiling lies far ahead; or does again';
+COMMENT ON FUNCTION @extschema@.snowflake_retire_node(bigint, boolean) IS 'never hands a node of the fleet out again, for one whose ceiling lies far ahead; or does again';
 
-REVOKE ALL ON FUNCTION snowflake_accept_clock(), snowflake_confirm_copy(),
-    snowflake_confirm_local(), snowflake_rotate_node(), snowflake_drain(), snowflake_resume(),
-    snowflake_raise_registry(timestamptz, boolean), snowflake_retire_node(bigint, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.snowflake_accept_clock(), @extschema@.snowflake_confirm_copy(),
+    @extschema@.snowflake_confirm_local(), @extschema@.snowflake_rotate_node(), @extschema@.snowflake_drain(), @extschema@.snowflake_resume(),
+    @extschema@.snowflake_raise_registry(timestamptz, boolean), @extschema@.snowflake_retire_node(bigint, boolean) FROM PUBLIC;
