@@ -36,17 +36,31 @@ inline char *setting_strdup(const char *text) {
 #endif
 }
 
+// The relation that a Var's number says, or null: the planner also simplifies Vars that
+// are none of its query's, and simplifies without a query.
+inline const RangeTblEntry *range_of(const PlannerInfo *root, const Var *var) {
+  if (root == nullptr || root->parse == nullptr) return nullptr;
+  if (var->varno < 1 || var->varno > list_length(root->parse->rtable)) return nullptr;
+  return rt_fetch(var->varno, root->parse->rtable);
+}
+
+// What a list holds for a column of that number; null if it holds none.
+inline void *column_at(const List *columns, AttrNumber number) {
+  return number >= 1 && number <= list_length(columns) ? list_nth(columns, number - 1) : nullptr;
+}
+
 // What a column of the query's grouping stands for; anything else as it is. From 18 on
 // what a query groups by is a relation of its own until conditions are simplified, and
 // its expressions stand above the grouping as that relation's columns.
 inline Node *what_is_grouped(const PlannerInfo *root, Node *node) {
 #if PG_VERSION_NUM >= 180000
-  if (root == nullptr || !IsA(node, Var)) return node;
+  if (!IsA(node, Var)) return node;
   const auto *var = reinterpret_cast<Var *>(node);
   if (var->varlevelsup != 0) return node;
-  const auto *from = rt_fetch(var->varno, root->parse->rtable);
-  if (from->rtekind != RTE_GROUP) return node;
-  return static_cast<Node *>(list_nth(from->groupexprs, var->varattno - 1));
+  const RangeTblEntry *from = range_of(root, var);
+  if (from == nullptr || from->rtekind != RTE_GROUP) return node;
+  auto *grouped = static_cast<Node *>(column_at(from->groupexprs, var->varattno));
+  return grouped != nullptr && exprType(grouped) == var->vartype ? grouped : node;
 #else
   (void)root;
   return node;

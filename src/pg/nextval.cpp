@@ -195,8 +195,11 @@ Datum idgen_batch_support(PG_FUNCTION_ARGS) {
   auto *rows = reinterpret_cast<SupportRequestRows *>(request);
   if (!is_funcclause(rows->node)) PG_RETURN_POINTER(nullptr);
   const auto *args = reinterpret_cast<FuncExpr *>(rows->node)->args;
+  if (args == NIL || rows->root == nullptr || rows->root->glob == nullptr) {
+    PG_RETURN_POINTER(nullptr);
+  }
   Node *n = estimate_expression_value(rows->root, static_cast<Node *>(linitial(args)));
-  if (!IsA(n, Const)) PG_RETURN_POINTER(nullptr);
+  if (!IsA(n, Const) || exprType(n) != INT4OID) PG_RETURN_POINTER(nullptr);
   const auto *value = reinterpret_cast<Const *>(n);
   const std::int64_t wanted = value->constisnull            ? 0
                               : value->consttype == INT8OID ? DatumGetInt64(value->constvalue)

@@ -62,14 +62,12 @@ bool reaches(FunctionCallInfo fcinfo, Bound bound) {
 }
 
 // A function of idgen_internal's, found where the function lies that is to be
-// rewritten: no search path has a say.
+// rewritten: no search path has a say. Invalid if there is none.
 Oid bound_function(const char *name, Oid beside) {
   Oid types[] = {TIMESTAMPTZOID};
-  const Oid found = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
-                                    PointerGetDatum(buildoidvector(types, 1)),
-                                    ObjectIdGetDatum(get_func_namespace(beside)));
-  if (!OidIsValid(found)) elog(ERROR, "function %s(timestamptz) is missing", name);
-  return found;
+  return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+                         PointerGetDatum(buildoidvector(types, 1)),
+                         ObjectIdGetDatum(get_func_namespace(beside)));
 }
 
 // Explicitly cast: postgres_fdw writes no implicit one, and to another server sends
@@ -79,7 +77,8 @@ Node *as_bigint(Node *node) {
 }
 
 // The ID as a bigint, with the family of operators that its index knows: of a
-// bigint that was cast to snowflakeid, PostgreSQL's own; else ours.
+// bigint that was cast to snowflakeid, PostgreSQL's own; else ours. Invalid if the type
+// has no class.
 struct Number {
   Node *node;
   Oid family;
@@ -93,7 +92,7 @@ Number number_of(Node *id) {
     if (getBaseType(type) == INT8OID) return {as_bigint(inner), INTEGER_BTREE_FAM_OID};
   }
   const Oid operator_class = GetDefaultOpClass(exprType(id), BTREE_AM_OID);
-  if (!OidIsValid(operator_class)) elog(ERROR, "type %u has no btree class", exprType(id));
+  if (!OidIsValid(operator_class)) return {as_bigint(id), InvalidOid};
   return {as_bigint(id), get_opclass_family(operator_class)};
 }
 
@@ -103,14 +102,17 @@ struct Meaning {
   const char *bound;        // the bound's function
 };
 
-// The comparison of numbers; `function` is the operator's.
+// The comparison of numbers; `function` is the operator's. Null if something it is made
+// of is missing: then the comparison stays as it is, which is right, and slower.
 OpExpr *of_numbers(PlannerInfo *root, Oid function, const Meaning &meaning, Node *id, Node *ts) {
   const Number number = number_of(id);
+  if (!OidIsValid(number.family)) return nullptr;
   const Oid found =
       get_opfamily_member(number.family, INT8OID, INT8OID, static_cast<int16>(meaning.strategy));
-  if (!OidIsValid(found)) elog(ERROR, "comparison of bigint is missing");
-  FuncExpr *bound = makeFuncExpr(bound_function(meaning.bound, function), INT8OID, lappend(NIL, ts),
-                                 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+  const Oid bound_of_ts = bound_function(meaning.bound, function);
+  if (!OidIsValid(found) || !OidIsValid(bound_of_ts)) return nullptr;
+  FuncExpr *bound = makeFuncExpr(bound_of_ts, INT8OID, lappend(NIL, ts), InvalidOid, InvalidOid,
+                                 COERCE_EXPLICIT_CALL);
   // The planner doesn't simplify again what it gets from here: a bound that is
   // constant becomes a constant now, or it serves neither pruning nor estimates.
   Node *limit = eval_const_expressions(root, reinterpret_cast<Node *>(bound));
@@ -121,13 +123,29 @@ OpExpr *of_numbers(PlannerInfo *root, Oid function, const Meaning &meaning, Node
   return clause;
 }
 
+// May this Var be read as a column of the query's own relations? Not if the planner has
+// given nothing but a shell of a query, as PL/pgSQL's casts have it.
+//
+// Nor if it has laid out its relations already. By then the query's conditions have been
+// simplified, and it simplifies two kinds of expressions: conditions that it has handed
+// down to a branch (a child in inheritance, partitions or UNION ALL), and the CHECKs of
+// each table (get_relation_constraints() in plancat.c). A CHECK's columns have the
+// number 1, whichever relation the query has at that number, which is never a branch.
+bool is_column_of_query(const PlannerInfo *root, const Var *var) {
+  if (var->varlevelsup != 0 || range_of(root, var) == nullptr) return false;
+  if (root->simple_rel_array == nullptr) return true;
+  return root->append_rel_array != nullptr && var->varno < root->simple_rel_array_size &&
+         root->append_rel_array[var->varno] != nullptr;
+}
+
 // Is it the column of a subquery that makes it by an expression, or may do so? For
-// all the planner knows by now: a UNION ALL it has taken apart.
-bool is_made_below(const PlannerInfo *root, Node *id) {
-  if (root == nullptr || !IsA(id, Var)) return false;
-  const auto *var = reinterpret_cast<Var *>(id);
-  if (var->varlevelsup != 0) return false;
-  const auto *from = rt_fetch(var->varno, root->parse->rtable);
+// all the planner knows by now: a UNION ALL it has taken apart. In doubt it is a plain
+// column, which costs an index at worst.
+bool is_made_below(const PlannerInfo *root, const Node *id) {
+  if (id == nullptr || !IsA(id, Var)) return false;
+  const auto *var = reinterpret_cast<const Var *>(id);
+  if (!is_column_of_query(root, var)) return false;
+  const RangeTblEntry *from = range_of(root, var);
   if (from->rtekind != RTE_SUBQUERY) return false;
   // Without its query it has been merged into this one, and no column is its.
   if (!from->inh) return from->subquery != nullptr;
@@ -135,7 +153,8 @@ bool is_made_below(const PlannerInfo *root, Node *id) {
   foreach (cell, root->append_rel_list) {
     const auto *branch = static_cast<AppendRelInfo *>(lfirst(cell));
     if (branch->parent_relid != static_cast<Index>(var->varno)) continue;
-    auto *column = static_cast<Node *>(list_nth(branch->translated_vars, var->varattno - 1));
+    const auto *column = static_cast<Node *>(column_at(branch->translated_vars, var->varattno));
+    if (column == nullptr || exprType(column) != var->vartype) continue;
     if (!IsA(column, Var) || is_made_below(root, column)) return true;
   }
   return false;
@@ -155,15 +174,18 @@ Node *beneath_casts(Node *node) {
 }
 
 // Is it a column of a relation of this query, so that there is but one form of it?
-bool is_plain_column(const PlannerInfo *root, Node *node) {
-  if (!IsA(node, Var) || reinterpret_cast<Var *>(node)->varlevelsup != 0) return false;
-  return rt_fetch(reinterpret_cast<Var *>(node)->varno, root->parse->rtable)->rtekind != RTE_JOIN;
+bool is_plain_column(const PlannerInfo *root, const Node *node) {
+  if (!IsA(node, Var) || reinterpret_cast<const Var *>(node)->varlevelsup != 0) return false;
+  const RangeTblEntry *from = range_of(root, reinterpret_cast<const Var *>(node));
+  return from != nullptr && from->rtekind != RTE_JOIN;
 }
 
-// Is it a cast by which the query groups? In doubt it is.
+// Is it a cast by which the query groups? In doubt it is. Once the planner has laid out
+// its relations, it simplifies nothing above the grouping.
 bool is_grouped_by(const PlannerInfo *root, Node *id) {
   Node *cast = beneath_casts(id);
-  if (root == nullptr || cast == id) return false;
+  if (root == nullptr || root->parse == nullptr || root->simple_rel_array != nullptr) return false;
+  if (cast == id) return false;
   ListCell *cell = nullptr;
   foreach (cell, root->parse->groupClause) {
     Node *group =
@@ -177,15 +199,30 @@ bool is_grouped_by(const PlannerInfo *root, Node *id) {
   return false;
 }
 
+// An ID and a time, as the operators take them.
+struct Operands {
+  Node *id = nullptr;
+  Node *ts = nullptr;
+};
+
+// Those of a call or an operator; nothing if they are others.
+Operands operands_of(const List *args) {
+  if (list_length(args) != 2) return {};
+  auto *id = static_cast<Node *>(linitial(args));
+  auto *ts = static_cast<Node *>(lsecond(args));
+  if (exprType(id) == TIMESTAMPTZOID) std::swap(id, ts);
+  if (exprType(id) == TIMESTAMPTZOID || exprType(ts) != TIMESTAMPTZOID) return {};
+  return {id, ts};
+}
+
 // Puts the comparison of numbers in the place of a call.
 Node *simplified(const SupportRequestSimplify *request, const Meaning &meaning) {
   // pg_upgrade makes indexes and CHECKs before the table of layouts has its rows, so
   // that a bound could not be folded; and plans no query that would want one.
   if (IsBinaryUpgrade) return nullptr;
   const FuncExpr *call = request->fcall;
-  auto *id = static_cast<Node *>(linitial(call->args));
-  auto *ts = static_cast<Node *>(lsecond(call->args));
-  if (exprType(id) == TIMESTAMPTZOID) std::swap(id, ts);
+  const auto [id, ts] = operands_of(call->args);
+  if (id == nullptr) return nullptr;
   Node *made = what_is_grouped(request->root, id);
   if (is_made_below(request->root, made) || is_grouped_by(request->root, made)) return nullptr;
   return reinterpret_cast<Node *>(of_numbers(request->root, call->funcid, meaning, id, ts));
@@ -196,12 +233,12 @@ Node *simplified(const SupportRequestSimplify *request, const Meaning &meaning) 
 List *index_condition(SupportRequestIndexCondition *request, const Meaning &meaning) {
   if (!is_opclause(request->node)) return NIL;
   const List *args = reinterpret_cast<OpExpr *>(request->node)->args;
-  auto *id = static_cast<Node *>(list_nth(args, request->indexarg));
-  auto *ts = static_cast<Node *>(list_nth(args, 1 - request->indexarg));
-  if (exprType(id) == TIMESTAMPTZOID) return NIL;
+  const auto [id, ts] = operands_of(args);
+  // The index has to be the ID's.
+  if (id == nullptr || list_nth(args, request->indexarg) != id) return NIL;
   if (!is_pseudo_constant_for_index(request->root, ts, request->index)) return NIL;
   OpExpr *clause = of_numbers(request->root, request->funcid, meaning, id, ts);
-  if (!op_in_opfamily(clause->opno, request->opfamily)) return NIL;
+  if (clause == nullptr || !op_in_opfamily(clause->opno, request->opfamily)) return NIL;
   request->lossy = false;
   return lappend(NIL, clause);
 }
