@@ -11,7 +11,7 @@ CORE_SRCS = src/core/layout.cpp src/core/text.cpp src/core/clock.cpp src/core/le
 	src/core/choose.cpp src/core/keeper.cpp src/core/keeper_service.cpp src/core/mask.cpp
 REGISTRY_SRCS = src/registry/own_record.cpp src/registry/local_registry.cpp \
 	src/registry/fleet_registry.cpp src/registry/fleet_root.cpp src/registry/fleet_choice.cpp
-PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/layouts.cpp \
+PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/internal_table.cpp src/pg/layouts.cpp \
 	src/pg/issue.cpp src/pg/type.cpp src/pg/codec.cpp src/pg/time_predicates.cpp src/pg/views.cpp src/pg/worker.cpp \
 	src/pg/clocks.cpp src/pg/mailbox.cpp src/pg/operations.cpp src/pg/registry_link.cpp \
 	src/pg/worker_report.cpp src/pg/secrecy.cpp src/pg/mask.cpp src/pg/nextval.cpp \

@@ -1,6 +1,7 @@
 #include "pg/layouts.h"
 
 #include "pg/errors.h"
+#include "pg/internal_table.h"
 #include "pg/issue.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
@@ -14,18 +15,47 @@ bool own_layout_is_issued = false;  // dropped with the cache
 
 namespace {
 
-constexpr char kInternalSchema[] = "idgen_internal";
 constexpr char kLayoutTable[] = "layout";
 constexpr char kLayoutIndex[] = "layout_pkey";
 
-// Columns of idgen_internal.layout.
-enum LayoutColumn : AttrNumber {
-  kName = 1,
-  kDefinition,
-  kEpoch,
-  kNote,
-  kKind,
-  kColumns = kKind,
+// A row of idgen_internal.layout, read or written column by column: the table may have
+// columns that this library doesn't know.
+class LayoutRow {
+ public:
+  LayoutRow(Relation table, HeapTuple row) : table_(table), row_(row) {}
+
+  const char *name() const {
+    bool is_null = false;
+    const Datum value = column("name", is_null);
+    return is_null ? nullptr : NameStr(*DatumGetName(value));
+  }
+  const char *definition() const { return text_of("definition"); }
+  const char *epoch() const { return text_of("epoch"); }
+  // '\0' if it is left out.
+  char kind() const {
+    bool is_null = false;
+    const Datum value = column("kind", is_null);
+    return is_null ? '\0' : DatumGetChar(value);
+  }
+  HeapTuple with_kind(char kind) const {
+    int number = column_named(table_, "kind");
+    Datum value = CharGetDatum(kind);
+    bool is_null = false;
+    return heap_modify_tuple_by_cols(row_, RelationGetDescr(table_), 1, &number, &value, &is_null);
+  }
+
+ private:
+  Datum column(const char *name, bool &is_null) const {
+    return heap_getattr(row_, column_named(table_, name), RelationGetDescr(table_), &is_null);
+  }
+  const char *text_of(const char *name) const {
+    bool is_null = false;
+    const Datum value = column(name, is_null);
+    return is_null ? nullptr : TextDatumGetCString(value);
+  }
+
+  Relation table_;
+  HeapTuple row_;
 };
 
 // Kinds of rows.
@@ -61,15 +91,14 @@ void forget_what_was_computed() {
   CacheInvalidateCatalog(ConstraintRelationId);  // to typcache.c: all domains
 }
 
-Oid find_layout_table() {
-  const Oid schema = get_namespace_oid(kInternalSchema, true);
-  const Oid table = OidIsValid(schema) ? get_relname_relid(kLayoutTable, schema) : InvalidOid;
-  if (!OidIsValid(table)) {
+Relation open_layout_table() {
+  Relation relation = open_internal_table(kLayoutTable);
+  if (relation == nullptr) {
     ereport(ERROR,
             (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("this database has no table of layouts"),
              errhint("Run CREATE EXTENSION idgen in this database.")));
   }
-  return table;
+  return relation;
 }
 
 // Parses a row; reports an error if it isn't a layout.
@@ -103,30 +132,27 @@ struct StoredLayout {
 // Reads the row `name` with a fresh snapshot: what is committed, and this
 // transaction's own changes, count.
 bool read_layout(const char *name, StoredLayout &found) {
-  const Oid table = find_layout_table();
   NameData key_name;
   namestrcpy(&key_name, name);
+  Relation relation = open_layout_table();
   ScanKeyData key;
-  ScanKeyInit(&key, kName, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&key_name));
-
-  Relation relation = table_open(table, AccessShareLock);
-  const Oid schema = RelationGetNamespace(relation);
-  SysScanDesc scan =
-      systable_beginscan(relation, get_relname_relid(kLayoutIndex, schema), true, nullptr, 1, &key);
+  ScanKeyInit(&key, column_named(relation, "name"), BTEqualStrategyNumber, F_NAMEEQ,
+              NameGetDatum(&key_name));
+  SysScanDesc scan = scan_internal_table(relation, kLayoutIndex, key);
   HeapTuple row = systable_getnext(scan);
   const bool exists = HeapTupleIsValid(row);
   if (exists) {
-    Datum values[kColumns];
-    bool nulls[kColumns];
-    heap_deform_tuple(row, RelationGetDescr(relation), values, nulls);
-    found.named = layout_of_row(name, TextDatumGetCString(values[kDefinition - 1]),
-                                TextDatumGetCString(values[kEpoch - 1]));
-    found.kind = DatumGetChar(values[kKind - 1]);
+    const LayoutRow stored(relation, row);
+    const char *definition = stored.definition();
+    const char *epoch = stored.epoch();
+    found.named =
+        layout_of_row(name, definition != nullptr ? definition : "", epoch != nullptr ? epoch : "");
+    found.kind = stored.kind();
     found.place = row->t_self;
   }
   systable_endscan(scan);
+  layout_relid = RelationGetRelid(relation);
   table_close(relation, AccessShareLock);
-  layout_relid = table;
   return exists;
 }
 
@@ -232,7 +258,7 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "idgen_layout_guard was not called as a trigger");
   const auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
   Relation relation = trigger->tg_relation;
-  if (RelationGetRelid(relation) != find_layout_table()) {
+  if (RelationGetRelid(relation) != find_internal_table(kLayoutTable)) {
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                     errmsg("idgen_layout_guard guards no table but %s.%s", kInternalSchema,
                            kLayoutTable)));
@@ -246,17 +272,15 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
                     errhint("Add another layout under another name.")));
   }
 
-  TupleDesc columns = RelationGetDescr(relation);
   HeapTuple row = trigger->tg_trigtuple;
-  Datum values[kColumns];
-  bool nulls[kColumns];
-  heap_deform_tuple(row, columns, values, nulls);
-  if (nulls[kName - 1] || nulls[kDefinition - 1] || nulls[kEpoch - 1]) {
+  const LayoutRow inserted(relation, row);
+  const char *name = inserted.name();
+  const char *definition = inserted.definition();
+  const char *epoch = inserted.epoch();
+  if (name == nullptr || definition == nullptr || epoch == nullptr) {
     PG_RETURN_POINTER(row);  // the table's constraints refuse it
   }
-  const char *name = NameStr(*DatumGetName(values[kName - 1]));
-  const NamedLayout given = layout_of_row(name, TextDatumGetCString(values[kDefinition - 1]),
-                                          TextDatumGetCString(values[kEpoch - 1]));
+  const NamedLayout given = layout_of_row(name, definition, epoch);
   const LayoutFault unissuable = is_issuable(given.layout);
   if (kOwnLayoutName == name && unissuable != LayoutFault::none) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -265,18 +289,16 @@ Datum idgen_layout_guard(PG_FUNCTION_ARGS) {
                     errhint("Add a layout of others under another name.")));
   }
   CacheInvalidateRelcache(relation);
-  if (creating_extension && !nulls[kKind - 1]) PG_RETURN_POINTER(row);
+  const char given_kind = inserted.kind();
+  if (creating_extension && given_kind != '\0') PG_RETURN_POINTER(row);
 
-  const char given_kind = nulls[kKind - 1] ? '\0' : DatumGetChar(values[kKind - 1]);
   if (given_kind == kKindPreset && !IsLogicalWorker()) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("kind \"%c\" is for layouts that idgen ships", kKindPreset),
                     errdetail("pg_dump leaves such layouts out."), errhint("Leave the kind out.")));
   }
   if (given_kind != '\0' && strchr("frpu", given_kind) == nullptr) PG_RETURN_POINTER(row);
-  values[kKind - 1] = CharGetDatum(kOwnLayoutName == name ? kKindRestored : kKindAdded);
-  nulls[kKind - 1] = false;
-  HeapTuple added = heap_form_tuple(columns, values, nulls);
+  HeapTuple added = inserted.with_kind(kOwnLayoutName == name ? kKindRestored : kKindAdded);
   StoredLayout old;
   // A user's row that is there already is left to the primary key.
   if (given_kind == '\0' || !read_layout(name, old)) PG_RETURN_POINTER(added);

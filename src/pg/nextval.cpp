@@ -42,7 +42,8 @@ std::uint64_t count_argument(std::int64_t n) {
 
 // What a call that asked for several IDs has still to return.
 struct Request {
-  KnownScope *scope;
+  KnownScope *scope;  // may have become another one's between two rows
+  NameData scope_name;
   Block block;
   std::uint64_t next_index;  // of the run that was issued
   std::uint64_t run_left;
@@ -54,6 +55,8 @@ FuncCallContext *begin_request(FunctionCallInfo fcinfo, std::uint64_t n, KnownSc
   auto *request = static_cast<Request *>(
       MemoryContextAllocZero(context->multi_call_memory_ctx, sizeof(Request)));
   request->scope = &scope;
+  const std::string_view name = name_of(scope);
+  memcpy(request->scope_name.data, name.data(), name.size());
   request->to_issue = n;
   context->user_fctx = request;
   return context;
@@ -65,6 +68,8 @@ FuncCallContext *begin_request(FunctionCallInfo fcinfo, std::uint64_t n, KnownSc
 bool has_more(Request &request) {
   if (request.run_left != 0) return true;
   if (request.to_issue == 0) return false;
+  const std::string_view name = NameStr(request.scope_name);
+  if (unlikely(name_of(*request.scope) != name)) request.scope = &scope_named(name);
   Counters *counters = nullptr;
   const Issued issued = issue_in(*request.scope, {.n = request.to_issue}, counters);
   const std::uint64_t count = issued.decision.count;
@@ -199,8 +204,9 @@ Datum idgen_batch_support(PG_FUNCTION_ARGS) {
     PG_RETURN_POINTER(nullptr);
   }
   Node *n = estimate_expression_value(rows->root, static_cast<Node *>(linitial(args)));
-  if (!IsA(n, Const) || exprType(n) != INT4OID) PG_RETURN_POINTER(nullptr);
+  if (!IsA(n, Const)) PG_RETURN_POINTER(nullptr);
   const auto *value = reinterpret_cast<Const *>(n);
+  if (value->consttype != INT4OID && value->consttype != INT8OID) PG_RETURN_POINTER(nullptr);
   const std::int64_t wanted = value->constisnull            ? 0
                               : value->consttype == INT8OID ? DatumGetInt64(value->constvalue)
                                                             : DatumGetInt32(value->constvalue);

@@ -1,6 +1,7 @@
 #include "pg/scopes.h"
 
 #include "pg/errors.h"
+#include "pg/internal_table.h"
 #include "pg/statistics.h"
 
 IDGEN_SQL_FUNCTION(idgen_scope_guard);
@@ -8,7 +9,7 @@ IDGEN_SQL_FUNCTION(idgen_scope_guard);
 namespace idgen::pg {
 
 struct KnownScope {
-  NameData name;       // the key of the table below
+  NameData name;
   std::size_t length;  // of the name
   // What the table of scopes had changed to when the scope's row was last seen.
   std::uint64_t seen;
@@ -17,13 +18,26 @@ struct KnownScope {
 
 namespace {
 
-constexpr char kInternalSchema[] = "idgen_internal";
 constexpr char kScopeTable[] = "scope";
 constexpr char kScopeIndex[] = "scope_pkey";
-constexpr AttrNumber kNameColumn = 1;
+constexpr char kNameColumn[] = "name";
 
-KnownScope default_scope;      // of which the name alone is used
-HTAB *known_scopes = nullptr;  // by name; only scopes that have existed
+KnownScope default_scope;  // of which the name alone is used
+
+// The scopes that this process has used, which have all existed, by name. The one that
+// was remembered first makes room when there are too many: looking at the catalogue
+// again is cheap.
+constexpr int kMostKnown = 256;
+struct KnownName {
+  NameData name;  // the key
+  KnownScope *scope;
+};
+HTAB *known_names = nullptr;
+MemoryContext known_memory = nullptr;
+KnownScope *known_scopes[kMostKnown];
+int known_count = 0;
+int next_to_forget = 0;
+
 Oid scope_relid = InvalidOid;  // of the table, for the callback
 std::uint64_t table_changes = 1;
 
@@ -34,26 +48,20 @@ void note_table_change(Datum, Oid relid) {
 // ---------------------------------------------------------------------------
 // The table
 
-Oid find_scope_table() {
-  const Oid schema = get_namespace_oid(kInternalSchema, true);
-  return OidIsValid(schema) ? get_relname_relid(kScopeTable, schema) : InvalidOid;
-}
-
 // Is there such a row? What is committed, and this transaction's own changes, count.
 bool row_exists(const char *name) {
-  const Oid table = find_scope_table();
-  if (!OidIsValid(table)) return false;
+  Relation relation = open_internal_table(kScopeTable);
+  if (relation == nullptr) return false;
   NameData key_name;
   namestrcpy(&key_name, name);
   ScanKeyData key;
-  ScanKeyInit(&key, kNameColumn, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&key_name));
-  Relation relation = table_open(table, AccessShareLock);
-  const Oid index = get_relname_relid(kScopeIndex, RelationGetNamespace(relation));
-  SysScanDesc scan = systable_beginscan(relation, index, true, nullptr, 1, &key);
+  ScanKeyInit(&key, column_named(relation, kNameColumn), BTEqualStrategyNumber, F_NAMEEQ,
+              NameGetDatum(&key_name));
+  SysScanDesc scan = scan_internal_table(relation, kScopeIndex, key);
   const bool exists = HeapTupleIsValid(systable_getnext(scan));
   systable_endscan(scan);
+  scope_relid = RelationGetRelid(relation);
   table_close(relation, AccessShareLock);
-  scope_relid = table;
   return exists;
 }
 
@@ -263,11 +271,36 @@ void note_change(Relation relation, const char *name) {
   MemoryContextSwitchTo(before);
 }
 
-HTAB *make_table() {
-  HASHCTL control = {};
-  control.keysize = NAMEDATALEN;
-  control.entrysize = sizeof(KnownScope);
-  return hash_create("idgen scopes", 16, &control, HASH_ELEM | HASH_STRINGS);
+HTAB *names_of_known_scopes() {
+  if (known_memory == nullptr) {
+    known_memory =
+        AllocSetContextCreate(TopMemoryContext, "idgen known scopes", ALLOCSET_SMALL_SIZES);
+  }
+  if (known_names == nullptr) {
+    HASHCTL control = {};
+    control.keysize = NAMEDATALEN;
+    control.entrysize = sizeof(KnownName);
+    control.hcxt = known_memory;
+    known_names =
+        hash_create("idgen scopes", 16, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+  }
+  return known_names;
+}
+
+// Room for one more scope: fresh memory, or that of the scope that is forgotten for it.
+KnownScope &forget_one() {
+  if (known_count < kMostKnown) {
+    auto *fresh =
+        static_cast<KnownScope *>(MemoryContextAllocZero(known_memory, sizeof(KnownScope)));
+    known_scopes[known_count++] = fresh;
+    return *fresh;
+  }
+  KnownScope &victim = *known_scopes[next_to_forget];
+  next_to_forget = (next_to_forget + 1) % kMostKnown;
+  // It has no name if remembering it failed for lack of memory.
+  hash_search(known_names, NameStr(victim.name), HASH_REMOVE, nullptr);
+  victim = KnownScope{};
+  return victim;
 }
 
 }  // namespace
@@ -283,17 +316,19 @@ KnownScope &scope_named(std::string_view name) {
   if (name.size() >= NAMEDATALEN) report_unknown(name);
   NameData key = {};
   memcpy(key.data, name.data(), name.size());
-  if (known_scopes == nullptr) known_scopes = make_table();
-  auto *known =
-      static_cast<KnownScope *>(hash_search(known_scopes, NameStr(key), HASH_FIND, nullptr));
-  if (known != nullptr) return *known;
+  HTAB *names = names_of_known_scopes();
+  auto *known = static_cast<KnownName *>(hash_search(names, NameStr(key), HASH_FIND, nullptr));
+  if (known != nullptr) return *known->scope;
   const std::uint64_t changes = table_changes;
   if (!row_exists(NameStr(key))) report_unknown(name);
-  known = static_cast<KnownScope *>(hash_search(known_scopes, NameStr(key), HASH_ENTER, nullptr));
-  known->length = name.size();
-  known->seen = changes;
-  known->stream = Stream{};
-  return *known;
+  KnownScope &scope = forget_one();
+  known = static_cast<KnownName *>(hash_search(names, NameStr(key), HASH_ENTER, nullptr));
+  known->scope = &scope;
+  scope.name = key;
+  scope.length = name.size();
+  scope.seen = changes;
+  scope.stream = Stream{};
+  return scope;
 }
 
 std::string_view name_of(const KnownScope &scope) noexcept {
@@ -349,7 +384,7 @@ Datum idgen_scope_guard(PG_FUNCTION_ARGS) {
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "idgen_scope_guard was not called as a trigger");
   const auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
   Relation relation = trigger->tg_relation;
-  if (RelationGetRelid(relation) != find_scope_table()) {
+  if (RelationGetRelid(relation) != find_internal_table(kScopeTable)) {
     ereport(ERROR,
             (errcode(ERRCODE_WRONG_OBJECT_TYPE),
              errmsg("idgen_scope_guard guards no table but %s.%s", kInternalSchema, kScopeTable)));
@@ -366,7 +401,8 @@ Datum idgen_scope_guard(PG_FUNCTION_ARGS) {
   }
   HeapTuple row = trigger->tg_trigtuple;
   bool is_null = false;
-  const Datum value = heap_getattr(row, kNameColumn, RelationGetDescr(relation), &is_null);
+  const Datum value =
+      heap_getattr(row, column_named(relation, kNameColumn), RelationGetDescr(relation), &is_null);
   if (is_null) PG_RETURN_POINTER(row);  // the table's constraints refuse it
   const char *name = NameStr(*DatumGetName(value));
   const bool inserts = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);

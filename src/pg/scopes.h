@@ -19,7 +19,9 @@ namespace idgen::pg {
 // The name of the scope that is always there and that all databases share.
 inline constexpr std::string_view kDefaultScope = "default";
 
-// A scope of this database as this process knows it; never freed.
+// A scope of this database as this process knows it. Its memory is never freed, but a
+// process remembers a limited number of names, and a later scope_named() may reuse it
+// for another scope. Callers that keep it compare its name before each use.
 struct KnownScope;
 
 // Finds a scope by its name; reports an error if there is none.
