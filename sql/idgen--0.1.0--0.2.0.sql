@@ -3,6 +3,19 @@
 -- As in the install script: names are looked up in pg_catalog alone.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- For the section "Privileges": the rights there are, and those that the extension
+-- was made with.
+SELECT set_config('idgen_update.rights', jsonb_agg(jsonb_build_object(
+        'oid', m.oid, 'name', m.name, 'args', m.args, 'had', coalesce(m.acl, m.standard)::text,
+        'base', coalesce(i.initprivs, m.standard)::text))::text, true)
+FROM (
+    SELECT 'pg_proc'::regclass AS class, oid, proname AS name, pronargs AS args, proacl AS acl, acldefault('f', proowner) AS standard FROM pg_proc
+    UNION ALL
+    SELECT 'pg_class'::regclass, oid, relname, NULL, relacl, acldefault('r', relowner) FROM pg_class WHERE relkind IN ('r', 'v')) AS m
+JOIN pg_depend AS d ON d.classid = m.class AND d.objid = m.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'idgen'
+LEFT JOIN pg_init_privs AS i ON i.classoid = m.class AND i.objoid = m.oid AND i.objsubid = 0;
+
 ------------------------------------------------------------------------------
 -- Type snowflakeid
 
@@ -163,4 +176,101 @@ COMMENT ON FUNCTION @extschema@.snowflake_to_base62(bigint) IS 'the ID in base62
 -- Operations
 
 ------------------------------------------------------------------------------
--- Privileges
+-- Privileges: of everything, whatever default privileges gave or took. Functions
+-- that are immutable are everybody's; any other is its owner's alone unless it is
+-- named here. idgen_update.rights is what an update has found: of public functions
+-- and views, and of those that instances lease by, what was granted and revoked since
+-- they were made stays so, and holds for their new forms.
+
+DO $rights$
+DECLARE
+    issuing constant text[] := ARRAY['snowflake_nextval', 'snowflake_id', 'snowflake_batch', 'snowflake_reserve',
+        'snowflake_reserve_run'];
+    monitoring constant text[] := ARRAY['instance', 'snowflake_instance', 'clock', 'snowflake_clock',
+        'clock_events', 'snowflake_clock_events', 'stats', 'snowflake_stats', 'worker_stats', 'snowflake_worker_stats',
+        'leased_fleet', 'coordinated_fleet', 'snowflake_fleet'];
+    readable constant text[] := ARRAY['layout', 'snowflake_layouts', 'scope', 'snowflake_scopes'];
+    found_rights constant jsonb := nullif(current_setting('idgen_update.rights'), '')::jsonb;
+    member record;
+    found_right jsonb;
+    who text;
+    own aclitem[];
+    change record;
+    changed boolean;
+BEGIN
+    FOR member IN
+        SELECT m.*, a.privileges, pg_get_userbyid(m.owner) AS owner_name
+        FROM (
+            SELECT 'pg_proc'::regclass AS class, p.oid, 'FUNCTION' AS kind, p.oid::regprocedure::text AS name, p.proname AS bare,
+                p.pronargs AS args, p.pronamespace AS space, p.proowner AS owner, coalesce(p.proacl, acldefault('f', p.proowner)) AS acl,
+                'EXECUTE' AS privilege, CASE WHEN p.provolatile = 'i' OR p.proname = ANY (issuing) THEN 'PUBLIC'
+                    WHEN p.proname = ANY (monitoring) THEN 'pg_monitor' END AS holder
+            FROM pg_proc AS p
+            UNION ALL
+            SELECT 'pg_class'::regclass, c.oid, 'TABLE', c.oid::regclass::text, c.relname, NULL, c.relnamespace, c.relowner,
+                coalesce(c.relacl, acldefault('r', c.relowner)), 'SELECT', CASE WHEN c.relname = ANY (readable) THEN 'PUBLIC'
+                    WHEN c.relname = ANY (monitoring) THEN 'pg_monitor' END
+            FROM pg_class AS c WHERE c.relkind IN ('r', 'v')
+            UNION ALL
+            SELECT 'pg_type'::regclass, t.oid, 'TYPE', t.oid::regtype::text, t.typname, NULL, t.typnamespace, t.typowner,
+                coalesce(t.typacl, acldefault('T', t.typowner)), 'USAGE', 'PUBLIC'
+            FROM pg_type AS t WHERE t.typtype = 'b' AND t.typelem = 0
+            UNION ALL
+            SELECT 'pg_namespace'::regclass, n.oid, 'SCHEMA', n.oid::regnamespace::text, n.nspname, NULL, NULL, n.nspowner,
+                coalesce(n.nspacl, acldefault('n', n.nspowner)), 'USAGE', 'PUBLIC'
+            FROM pg_namespace AS n) AS m
+        JOIN pg_depend AS d ON d.classid = m.class AND d.objid = m.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+        JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'idgen',
+        LATERAL (SELECT array_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END)
+                 FROM aclexplode(m.acl) AS x) AS a (privileges)
+    LOOP
+        FOREACH who IN ARRAY coalesce(member.privileges, '{}') LOOP
+            EXECUTE format('REVOKE ALL ON %s %s FROM %s CASCADE', member.kind, member.name, who);
+        END LOOP;
+        EXECUTE format('GRANT ALL ON %s %s TO %I', member.kind, member.name, member.owner_name);
+        IF member.holder IS NOT NULL THEN
+            EXECUTE format('GRANT %s ON %s %s TO %s', member.privilege, member.kind, member.name, member.holder);
+        END IF;
+
+        CONTINUE WHEN found_rights IS NULL OR member.kind NOT IN ('FUNCTION', 'TABLE')
+            OR member.space = 'idgen_internal'::regnamespace AND NOT (member.kind = 'FUNCTION' AND member.bare ~ '^(snowflake|fleet)_');
+        -- What is new takes after what is there: a new form after the old one, what
+        -- leasing roles are granted after what they were granted before.
+        found_right := NULL;
+        SELECT r INTO found_right
+            FROM jsonb_array_elements(found_rights) AS r
+            WHERE (r ->> 'oid')::oid = member.oid
+               OR member.kind = 'FUNCTION' AND (r ->> 'args')::integer = member.args
+                  AND r ->> 'name' = CASE member.bare WHEN 'snowflake_id' THEN 'snowflake_nextval' ELSE member.bare END
+               OR member.kind = 'FUNCTION' AND r ->> 'name' = 'fleet_read' AND EXISTS (
+                  SELECT FROM pg_proc AS p WHERE p.proname = 'snowflake_allow_leasing' AND strpos(p.prosrc, member.bare || '(') > 0)
+            ORDER BY (r ->> 'oid')::oid = member.oid DESC, r ->> 'name' = 'fleet_read'
+            LIMIT 1;
+        CONTINUE WHEN found_right IS NULL;
+        SELECT initprivs INTO own FROM pg_init_privs AS i WHERE i.classoid = member.class AND i.objoid = member.oid AND i.objsubid = 0;
+        changed := false;
+        FOR change IN
+            WITH had AS (SELECT grantee, privilege_type, is_grantable FROM aclexplode((found_right ->> 'had')::aclitem[])),
+                base AS (SELECT grantee, privilege_type, is_grantable FROM aclexplode((found_right ->> 'base')::aclitem[]))
+            SELECT 'REVOKE %s ON %s %s FROM %s CASCADE' AS command, b.* FROM (TABLE base EXCEPT TABLE had) AS b
+            UNION ALL
+            SELECT 'GRANT %s ON %s %s TO %s' || CASE WHEN h.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, h.* FROM (TABLE had EXCEPT TABLE base) AS h
+            ORDER BY command DESC
+        LOOP
+            CONTINUE WHEN change.grantee = member.owner;
+            EXECUTE format(change.command, change.privilege_type, member.kind, member.name,
+                CASE change.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(change.grantee)) END);
+            changed := true;
+        END LOOP;
+        -- An administrator's, so that pg_dump writes it.
+        IF changed THEN
+            UPDATE pg_init_privs AS i SET initprivs = own
+                WHERE i.classoid = member.class AND i.objoid = member.oid AND i.objsubid = 0;
+            DELETE FROM pg_shdepend AS s
+                WHERE s.classid = member.class AND s.objid = member.oid AND s.deptype = 'i'
+                  AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+                  AND s.refobjid NOT IN (SELECT x.grantee FROM aclexplode(own) AS x);
+        END IF;
+    END LOOP;
+END
+$rights$;

@@ -5,11 +5,12 @@
 -- the script makes is named in full, and @extschema@ is in no format string, as it
 -- may contain a percent sign.
 SET LOCAL search_path = pg_catalog, pg_temp;
+-- For the section "Privileges": nothing was there before.
+SELECT set_config('idgen_update.rights', '', true);
 
 -- Internals: the operators' functions, the catalogue of layouts.
 CREATE SCHEMA idgen_internal;
 COMMENT ON SCHEMA idgen_internal IS 'internals of the extension idgen';
-GRANT USAGE ON SCHEMA idgen_internal TO PUBLIC;
 
 ------------------------------------------------------------------------------
 -- Type snowflakeid: 8 bytes by value; in and out as decimal, on the wire as int8
@@ -316,8 +317,6 @@ COMMENT ON COLUMN idgen_internal.layout.kind IS 'f: own, made by CREATE EXTENSIO
 CREATE FUNCTION idgen_internal.layout_guard() RETURNS trigger
     AS 'MODULE_PATHNAME', 'idgen_layout_guard' LANGUAGE C;
 COMMENT ON FUNCTION idgen_internal.layout_guard() IS 'trigger that keeps the table of layouts append-only';
--- Nobody else may hang it on a table of his own.
-REVOKE ALL ON FUNCTION idgen_internal.layout_guard() FROM PUBLIC;
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.layout
     FOR EACH ROW EXECUTE FUNCTION idgen_internal.layout_guard();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON idgen_internal.layout
@@ -328,7 +327,6 @@ ALTER TABLE idgen_internal.layout
 CREATE FUNCTION idgen_internal.configured_layout(OUT definition text, OUT epoch text) RETURNS record
     AS 'MODULE_PATHNAME', 'idgen_configured_layout' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION idgen_internal.configured_layout() IS 'the layout that the settings, or their defaults, ask for';
-REVOKE ALL ON FUNCTION idgen_internal.configured_layout() FROM PUBLIC;
 
 INSERT INTO idgen_internal.layout (name, definition, epoch, note, kind)
     SELECT 'idgen', definition, epoch, 'this database''s own layout', 'f'
@@ -374,12 +372,10 @@ INSERT INTO idgen_internal.layout (name, definition, epoch, note, kind) VALUES
      'region is the datacenter, shard the worker', 'p');
 
 SELECT pg_catalog.pg_extension_config_dump('idgen_internal.layout', 'WHERE kind <> ''p''');
-GRANT SELECT ON idgen_internal.layout TO PUBLIC;
 
 CREATE VIEW @extschema@.snowflake_layouts AS
     SELECT name, definition, epoch, note FROM idgen_internal.layout;
 COMMENT ON VIEW @extschema@.snowflake_layouts IS 'layouts that snowflake_decode() and others take by name; "idgen" is this database''s own';
-GRANT SELECT ON @extschema@.snowflake_layouts TO PUBLIC;
 
 CREATE FUNCTION @extschema@.snowflake_create_layout(name text, definition text, epoch text, note text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -408,8 +404,6 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.snowflake_create_layout(text, text, text, text) IS 'adds a layout by which IDs of others are decoded: fields from the most significant bit; the time that IDs count from, UTC';
 COMMENT ON FUNCTION @extschema@.snowflake_create_layout(text, text, bigint, text) IS 'adds a layout by which IDs of others are decoded: fields from the most significant bit; the time that IDs count from, milliseconds of Unix time';
-REVOKE ALL ON FUNCTION @extschema@.snowflake_create_layout(text, text, text, text),
-    @extschema@.snowflake_create_layout(text, text, bigint, text) FROM PUBLIC;
 
 ------------------------------------------------------------------------------
 -- Comparing an ID with a time, in the database's own layout. Total: any number,
@@ -518,7 +512,6 @@ COMMENT ON COLUMN idgen_internal.scope.name IS 'as snowflake_nextval() takes it'
 CREATE FUNCTION idgen_internal.scope_guard() RETURNS trigger
     AS 'MODULE_PATHNAME', 'idgen_scope_guard' LANGUAGE C;
 COMMENT ON FUNCTION idgen_internal.scope_guard() IS 'trigger that keeps sessions informed of the scopes there are';
-REVOKE ALL ON FUNCTION idgen_internal.scope_guard() FROM PUBLIC;
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.scope
     FOR EACH ROW EXECUTE FUNCTION idgen_internal.scope_guard();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON idgen_internal.scope
@@ -526,12 +519,10 @@ CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON idgen_internal.scope
 ALTER TABLE idgen_internal.scope
     ENABLE ALWAYS TRIGGER guard, ENABLE ALWAYS TRIGGER guard_truncate;
 SELECT pg_catalog.pg_extension_config_dump('idgen_internal.scope', '');
-GRANT SELECT ON idgen_internal.scope TO PUBLIC;
 
 CREATE VIEW @extschema@.snowflake_scopes AS
     SELECT name FROM idgen_internal.scope;
 COMMENT ON VIEW @extschema@.snowflake_scopes IS 'the scopes of this database, beside the one that all databases share';
-GRANT SELECT ON @extschema@.snowflake_scopes TO PUBLIC;
 
 CREATE FUNCTION @extschema@.snowflake_nextval(scope text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval_in' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
@@ -582,7 +573,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.snowflake_drop_scope(text) IS 'drops a scope of this database; if it is made again, it goes on above all that it has issued';
-REVOKE ALL ON FUNCTION @extschema@.snowflake_create_scope(text), @extschema@.snowflake_drop_scope(text) FROM PUBLIC;
 
 -- The receive rule of a hybrid logical clock.
 CREATE FUNCTION @extschema@.snowflake_observe(id @extschema@.snowflakeid) RETURNS boolean
@@ -591,7 +581,6 @@ CREATE FUNCTION @extschema@.snowflake_observe(id bigint) RETURNS boolean
     AS 'MODULE_PATHNAME', 'idgen_observe' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.snowflake_observe(@extschema@.snowflakeid) IS 'sees to it that IDs issued here from now on are greater than one of another instance; false if that lies too far ahead of the clock, and is ignored';
 COMMENT ON FUNCTION @extschema@.snowflake_observe(bigint) IS 'sees to it that IDs issued here from now on are greater than one of another instance; false if that lies too far ahead of the clock, and is ignored';
-REVOKE ALL ON FUNCTION @extschema@.snowflake_observe(@extschema@.snowflakeid), @extschema@.snowflake_observe(bigint) FROM PUBLIC;
 
 ------------------------------------------------------------------------------
 -- Decoding and encoding
@@ -966,11 +955,6 @@ $$;
 COMMENT ON FUNCTION idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])
     IS 'for instances that lease from here: raises all ceilings, to at least base; false if somebody else did';
 
-REVOKE ALL ON FUNCTION idgen_internal.timeline(), idgen_internal.took_over(), idgen_internal.fleet_check(),
-    idgen_internal.fleet_read(bigint, bigint),
-    idgen_internal.fleet_write(bigint, bigint, bigint[], bigint[], bigint[], boolean, "char", uuid, bigint, bigint, integer, bigint, text, bigint, bigint, bigint, bigint, bigint),
-    idgen_internal.fleet_create(uuid, text, text, bigint, bigint, bigint),
-    idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[]) FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.snowflake_allow_leasing(role regrole, allowed boolean DEFAULT true) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -989,7 +973,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.snowflake_allow_leasing(regrole, boolean) IS 'lets a role, as which instances connect to this coordinator, lease nodes; or no longer';
-REVOKE ALL ON FUNCTION @extschema@.snowflake_allow_leasing(regrole, boolean) FROM PUBLIC;
 
 ------------------------------------------------------------------------------
 -- State and statistics, for pg_monitor
@@ -1057,7 +1040,6 @@ COMMENT ON VIEW @extschema@.snowflake_worker_stats IS 'what the worker has done:
 CREATE FUNCTION @extschema@.snowflake_reset_stats() RETURNS void
     AS 'MODULE_PATHNAME', 'idgen_reset_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.snowflake_reset_stats() IS 'lets snowflake_stats and snowflake_worker_stats count from 0';
-REVOKE ALL ON FUNCTION @extschema@.snowflake_reset_stats() FROM PUBLIC;
 
 CREATE FUNCTION idgen_internal.leased_fleet(
     OUT node bigint, OUT region integer, OUT shard integer, OUT state text, OUT alive boolean,
@@ -1101,19 +1083,7 @@ CREATE VIEW @extschema@.snowflake_fleet AS
     SELECT * FROM idgen_internal.coordinated_fleet();
 COMMENT ON VIEW @extschema@.snowflake_fleet IS 'the nodes of the fleet that this instance leases from, as its coordinator knows it, or that this database coordinates';
 
-REVOKE ALL ON FUNCTION idgen_internal.leased_fleet(), idgen_internal.coordinated_fleet() FROM PUBLIC;
-REVOKE ALL ON @extschema@.snowflake_fleet FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION idgen_internal.leased_fleet(), idgen_internal.coordinated_fleet() TO pg_monitor;
-GRANT SELECT ON @extschema@.snowflake_fleet TO pg_monitor;
 
-REVOKE ALL ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
-    idgen_internal.clock_events(), idgen_internal.stats(), idgen_internal.worker_stats() FROM PUBLIC;
-REVOKE ALL ON @extschema@.snowflake_instance, @extschema@.snowflake_clock, @extschema@.snowflake_clock_events, @extschema@.snowflake_stats,
-    @extschema@.snowflake_worker_stats FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION idgen_internal.instance(), idgen_internal.clock(),
-    idgen_internal.clock_events(), idgen_internal.stats(), idgen_internal.worker_stats() TO pg_monitor;
-GRANT SELECT ON @extschema@.snowflake_instance, @extschema@.snowflake_clock, @extschema@.snowflake_clock_events, @extschema@.snowflake_stats,
-    @extschema@.snowflake_worker_stats TO pg_monitor;
 
 ------------------------------------------------------------------------------
 -- Operations, not for PUBLIC
@@ -1150,6 +1120,102 @@ CREATE FUNCTION @extschema@.snowflake_retire_node(node bigint, retired boolean D
     AS 'MODULE_PATHNAME', 'idgen_retire_node' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.snowflake_retire_node(bigint, boolean) IS 'never hands a node of the fleet out again, for one whose ceiling lies far ahead; or does again';
 
-REVOKE ALL ON FUNCTION @extschema@.snowflake_accept_clock(), @extschema@.snowflake_confirm_copy(),
-    @extschema@.snowflake_confirm_local(), @extschema@.snowflake_rotate_node(), @extschema@.snowflake_drain(), @extschema@.snowflake_resume(),
-    @extschema@.snowflake_raise_registry(timestamptz, boolean), @extschema@.snowflake_retire_node(bigint, boolean) FROM PUBLIC;
+------------------------------------------------------------------------------
+-- Privileges: of everything, whatever default privileges gave or took. Functions
+-- that are immutable are everybody's; any other is its owner's alone unless it is
+-- named here. idgen_update.rights is what an update has found: of public functions
+-- and views, and of those that instances lease by, what was granted and revoked since
+-- they were made stays so, and holds for their new forms.
+
+DO $rights$
+DECLARE
+    issuing constant text[] := ARRAY['snowflake_nextval', 'snowflake_id', 'snowflake_batch', 'snowflake_reserve',
+        'snowflake_reserve_run'];
+    monitoring constant text[] := ARRAY['instance', 'snowflake_instance', 'clock', 'snowflake_clock',
+        'clock_events', 'snowflake_clock_events', 'stats', 'snowflake_stats', 'worker_stats', 'snowflake_worker_stats',
+        'leased_fleet', 'coordinated_fleet', 'snowflake_fleet'];
+    readable constant text[] := ARRAY['layout', 'snowflake_layouts', 'scope', 'snowflake_scopes'];
+    found_rights constant jsonb := nullif(current_setting('idgen_update.rights'), '')::jsonb;
+    member record;
+    found_right jsonb;
+    who text;
+    own aclitem[];
+    change record;
+    changed boolean;
+BEGIN
+    FOR member IN
+        SELECT m.*, a.privileges, pg_get_userbyid(m.owner) AS owner_name
+        FROM (
+            SELECT 'pg_proc'::regclass AS class, p.oid, 'FUNCTION' AS kind, p.oid::regprocedure::text AS name, p.proname AS bare,
+                p.pronargs AS args, p.pronamespace AS space, p.proowner AS owner, coalesce(p.proacl, acldefault('f', p.proowner)) AS acl,
+                'EXECUTE' AS privilege, CASE WHEN p.provolatile = 'i' OR p.proname = ANY (issuing) THEN 'PUBLIC'
+                    WHEN p.proname = ANY (monitoring) THEN 'pg_monitor' END AS holder
+            FROM pg_proc AS p
+            UNION ALL
+            SELECT 'pg_class'::regclass, c.oid, 'TABLE', c.oid::regclass::text, c.relname, NULL, c.relnamespace, c.relowner,
+                coalesce(c.relacl, acldefault('r', c.relowner)), 'SELECT', CASE WHEN c.relname = ANY (readable) THEN 'PUBLIC'
+                    WHEN c.relname = ANY (monitoring) THEN 'pg_monitor' END
+            FROM pg_class AS c WHERE c.relkind IN ('r', 'v')
+            UNION ALL
+            SELECT 'pg_type'::regclass, t.oid, 'TYPE', t.oid::regtype::text, t.typname, NULL, t.typnamespace, t.typowner,
+                coalesce(t.typacl, acldefault('T', t.typowner)), 'USAGE', 'PUBLIC'
+            FROM pg_type AS t WHERE t.typtype = 'b' AND t.typelem = 0
+            UNION ALL
+            SELECT 'pg_namespace'::regclass, n.oid, 'SCHEMA', n.oid::regnamespace::text, n.nspname, NULL, NULL, n.nspowner,
+                coalesce(n.nspacl, acldefault('n', n.nspowner)), 'USAGE', 'PUBLIC'
+            FROM pg_namespace AS n) AS m
+        JOIN pg_depend AS d ON d.classid = m.class AND d.objid = m.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+        JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'idgen',
+        LATERAL (SELECT array_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END)
+                 FROM aclexplode(m.acl) AS x) AS a (privileges)
+    LOOP
+        FOREACH who IN ARRAY coalesce(member.privileges, '{}') LOOP
+            EXECUTE format('REVOKE ALL ON %s %s FROM %s CASCADE', member.kind, member.name, who);
+        END LOOP;
+        EXECUTE format('GRANT ALL ON %s %s TO %I', member.kind, member.name, member.owner_name);
+        IF member.holder IS NOT NULL THEN
+            EXECUTE format('GRANT %s ON %s %s TO %s', member.privilege, member.kind, member.name, member.holder);
+        END IF;
+
+        CONTINUE WHEN found_rights IS NULL OR member.kind NOT IN ('FUNCTION', 'TABLE')
+            OR member.space = 'idgen_internal'::regnamespace AND NOT (member.kind = 'FUNCTION' AND member.bare ~ '^(snowflake|fleet)_');
+        -- What is new takes after what is there: a new form after the old one, what
+        -- leasing roles are granted after what they were granted before.
+        found_right := NULL;
+        SELECT r INTO found_right
+            FROM jsonb_array_elements(found_rights) AS r
+            WHERE (r ->> 'oid')::oid = member.oid
+               OR member.kind = 'FUNCTION' AND (r ->> 'args')::integer = member.args
+                  AND r ->> 'name' = CASE member.bare WHEN 'snowflake_id' THEN 'snowflake_nextval' ELSE member.bare END
+               OR member.kind = 'FUNCTION' AND r ->> 'name' = 'fleet_read' AND EXISTS (
+                  SELECT FROM pg_proc AS p WHERE p.proname = 'snowflake_allow_leasing' AND strpos(p.prosrc, member.bare || '(') > 0)
+            ORDER BY (r ->> 'oid')::oid = member.oid DESC, r ->> 'name' = 'fleet_read'
+            LIMIT 1;
+        CONTINUE WHEN found_right IS NULL;
+        SELECT initprivs INTO own FROM pg_init_privs AS i WHERE i.classoid = member.class AND i.objoid = member.oid AND i.objsubid = 0;
+        changed := false;
+        FOR change IN
+            WITH had AS (SELECT grantee, privilege_type, is_grantable FROM aclexplode((found_right ->> 'had')::aclitem[])),
+                base AS (SELECT grantee, privilege_type, is_grantable FROM aclexplode((found_right ->> 'base')::aclitem[]))
+            SELECT 'REVOKE %s ON %s %s FROM %s CASCADE' AS command, b.* FROM (TABLE base EXCEPT TABLE had) AS b
+            UNION ALL
+            SELECT 'GRANT %s ON %s %s TO %s' || CASE WHEN h.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, h.* FROM (TABLE had EXCEPT TABLE base) AS h
+            ORDER BY command DESC
+        LOOP
+            CONTINUE WHEN change.grantee = member.owner;
+            EXECUTE format(change.command, change.privilege_type, member.kind, member.name,
+                CASE change.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(change.grantee)) END);
+            changed := true;
+        END LOOP;
+        -- An administrator's, so that pg_dump writes it.
+        IF changed THEN
+            UPDATE pg_init_privs AS i SET initprivs = own
+                WHERE i.classoid = member.class AND i.objoid = member.oid AND i.objsubid = 0;
+            DELETE FROM pg_shdepend AS s
+                WHERE s.classid = member.class AND s.objid = member.oid AND s.deptype = 'i'
+                  AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+                  AND s.refobjid NOT IN (SELECT x.grantee FROM aclexplode(own) AS x);
+        END IF;
+    END LOOP;
+END
+$rights$;
