@@ -169,8 +169,43 @@ COMMENT ON FUNCTION @extschema@.snowflake_to_base62(bigint) IS 'the ID in base62
 ------------------------------------------------------------------------------
 -- A fleet's coordinator
 
+-- Made again, as 0.1.0 bound operators of the extension's schema, too.
+CREATE OR REPLACE FUNCTION idgen_internal.timeline() RETURNS integer
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+    -- The control file knows a new timeline only after a checkpoint.
+    RETURN ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer;
+CREATE OR REPLACE FUNCTION idgen_internal.took_over() RETURNS timestamptz
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT f.modification FROM pg_stat_file(
+        'pg_wal/' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) || '.history', true) AS f);
+
 ------------------------------------------------------------------------------
 -- State and statistics
+
+-- Made again, as 0.1.0 bound operators of the extension's schema, too.
+CREATE OR REPLACE FUNCTION idgen_internal.coordinated_fleet(
+    OUT node bigint, OUT region integer, OUT shard integer, OUT state text, OUT alive boolean,
+    OUT holder text, OUT incarnation uuid, OUT node_epoch bigint, OUT lanes integer,
+    OUT ceiling timestamptz, OUT since timestamptz, OUT extended timestamptz,
+    OUT read_at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT n.node, (n.node >> l.shard)::integer, (n.node & ((1 << l.shard) - 1))::integer,
+        CASE n.state WHEN 'h' THEN 'held' WHEN 'r' THEN 'retired' ELSE 'free' END,
+        n.state = 'h' AND n.alive_until > clock_timestamp(),
+        n.name, n.holder, n.epoch, 1 << n.log2_lanes,
+        -- The base, in the fleet's own ticks, where that is higher.
+        greatest(n.ceiling_at, CASE WHEN f.base > n.ceiling
+            THEN n.ceiling_at + (f.base - n.ceiling) * l.tick END),
+        n.since, n.extended, clock_timestamp()
+    FROM idgen_internal.fleet AS f
+    CROSS JOIN LATERAL (
+        SELECT coalesce((regexp_match(f.layout, 'shard:(\d+)'))[1]::integer, 0) AS shard,
+            replace((regexp_match(f.layout, 'tick:(\S+)'))[1], 'us', ' us')::interval AS tick) AS l
+    CROSS JOIN idgen_internal.node AS n
+    ORDER BY n.node;
+END;
 
 ------------------------------------------------------------------------------
 -- Operations

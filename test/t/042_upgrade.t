@@ -151,7 +151,7 @@ is($node->safe_psql('used', $contents), $contents_before, 'rows, files and index
 # The rights that were granted and revoked stay; all else is as if fresh.
 my @used = catalogue_of($node, 'used');
 my @unused = catalogue_of($node, 'unused');
-my $touched = qr/^function\|(?:public\.)?(?:snowflake_create_layout\(text,text,text,text\)|snowflake_drain\(\)|(?:idgen_internal\.)?snowflake_batch\((?:integer|bigint)\)|snowflake_nextval\(\))\|rights\|/;
+my $touched = qr/^function\|(?:public\.)?(?:snowflake_create_layout\(text,text,text,text\)|snowflake_drain\(\)|(?:idgen_internal\.)?snowflake_batch\((?:integer|bigint)\)|snowflake_nextval\(\)|snowflake_id\(\))\|rights\|/;
 same_rows([ grep { !/$touched/ } @used ], [ grep { !/$touched/ } @unused ], 'and so is all of the extension but the rights that were given and taken');
 sub may {
     my ($role, $function) = @_;
@@ -205,6 +205,27 @@ is($node->safe_psql('restored', 'SELECT count(*) FROM issuing'), '3', 'and the f
 # Dropped, nothing is left.
 $node->safe_psql('used', 'DROP EXTENSION idgen CASCADE');
 is($node->safe_psql('used', q{SELECT count(*) FROM pg_namespace WHERE nspname = 'idgen_internal'}), '0', 'dropped, nothing is left of it');
+
+# --- made under default privileges that give and take ------------------------------
+
+$node->safe_psql('postgres', 'CREATE ROLE given; CREATE ROLE plain; CREATE DATABASE defaults');
+$node->safe_psql('defaults', q{
+    ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+    ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO given;
+    ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO given;
+    CREATE EXTENSION idgen VERSION '0.1.0'});
+my $closed = q{
+    SELECT string_agg(p.oid::regprocedure::text, ' ' ORDER BY 1) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
+    WHERE has_function_privilege('given', p.oid, 'EXECUTE') AND (proname ~ '^(fleet_|.*_guard$|snowflake_(drain|rotate|retire|raise|create|drop|allow|observe))')
+      AND EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e');
+    SELECT string_agg(c.oid::regclass::text, ' ' ORDER BY 1) FROM pg_class AS c
+    WHERE relkind IN ('r', 'v') AND (relnamespace = 'idgen_internal'::regnamespace OR relname ~ '^snowflake_') AND has_table_privilege('given', c.oid, 'INSERT')};
+isnt($node->safe_psql('defaults', $closed), "\n", 'with 0.1.0, default privileges opened what is closed');
+is($node->safe_psql('defaults', q{SELECT has_function_privilege('plain', 'idgen_internal.eq(snowflakeid, bigint)', 'EXECUTE')}), 'f', 'and closed what is open');
+$node->safe_psql('defaults', 'GRANT EXECUTE ON FUNCTION snowflake_drain() TO plain; ALTER EXTENSION idgen UPDATE');
+is($node->safe_psql('defaults', $closed), "\n", 'an update closes it');
+is($node->safe_psql('defaults', q{SELECT has_function_privilege('plain', 'idgen_internal.eq(snowflakeid, bigint)', 'EXECUTE')}), 't', 'and opens what operators need');
+is($node->safe_psql('defaults', q{SELECT has_function_privilege('plain', 'snowflake_drain()', 'EXECUTE')}), 't', 'but keeps what was granted afterwards');
 
 # --- a coordinator's fleet ---------------------------------------------------------
 
