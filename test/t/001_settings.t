@@ -76,7 +76,7 @@ for my $wrong (@wrong) {
 
 # Wrong values are refused when they are set, too.
 $node->start;
-for my $wrong ([ 'shard', '128' ], [ 'region', '8' ], [ 'window', "'2ms'" ], [ 'layout', "'time:41'" ],
+for my $wrong ([ 'shard', '128' ], [ 'region', '8' ], [ 'lease_window', "'2ms'" ], [ 'layout', "'time:41'" ],
     [ 'epoch', "'never'" ], [ 'epoch', "'2025'" ], [ 'max_batch', '0' ], [ 'max_wait', '-1' ], [ 'registry', "'x'" ]) {
     my ($name, $value) = @$wrong;
     ($state) = sqlstate_of($node, "ALTER SYSTEM SET idgen.\"$name\" = $value");
@@ -89,14 +89,14 @@ isnt($state, 'none', 'an unknown setting is refused');
 my $coarse = new_node('coarse', "idgen.layout = 'time:38 region:4 shard:6 sequence:14 tick:10ms'", 'idgen.region = 9');
 $coarse->start;
 $coarse->safe_psql('postgres', 'CREATE EXTENSION idgen');
-($state, $message) = sqlstate_of($coarse, q{ALTER SYSTEM SET idgen."window" = '30ms'});
+($state, $message) = sqlstate_of($coarse, q{ALTER SYSTEM SET idgen.lease_window = '30ms'});
 is($state, '22023', 'a window of less than 4 ticks is refused');
 like($message, qr/at least 4 ticks/, 'and what is allowed is said');
 $coarse->append_conf('postgresql.conf', "idgen.lease_window = '30ms'\n");
 $coarse->reload;
 $coarse->wait_for_log(qr/invalid value for parameter "idgen.lease_window": 30/);
 is($coarse->safe_psql('postgres', "SELECT current_setting('idgen.lease_window')"), '3s', 'also on reload');
-$coarse->safe_psql('postgres', q{ALTER SYSTEM SET idgen."window" = '40ms'});
+$coarse->safe_psql('postgres', q{ALTER SYSTEM SET idgen.lease_window = '40ms'});
 pass('4 ticks are enough');
 
 # A region: the node is of it, before and after a change.

@@ -74,7 +74,7 @@ my $waited = $node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_sta
 $node->safe_psql('postgres', $batch);
 cmp_ok($node->safe_psql('postgres', 'SELECT waits_clock FROM snowflake_stats WHERE scope IS NULL'), '>', $waited, 'a long batch waits for the clock');
 is($node->safe_psql('postgres', "SELECT waits_clock_time > interval '0' FROM snowflake_stats WHERE scope IS NULL"), 't', 'and the time is counted');
-reconfigure($node, 'window', '1min');
+reconfigure($node, 'lease_window', '1min');
 reconfigure($node, 'max_lead', '10s');
 $node->poll_query_until('postgres', "SELECT window_left > interval '4s' FROM snowflake_instance")
   or die 'the window did not grow';

@@ -105,7 +105,7 @@ cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', 0, 'thaw
 
 # The record is gone and the worker, too: the next one draws a node afresh, but
 # never starts below what this instance was promised.
-reconfigure($node, 'window', '30s');
+reconfigure($node, 'lease_window', '30s');
 $node->poll_query_until('postgres', "SELECT window_left > interval '500ms' FROM snowflake_instance")
   or die 'the window did not grow';
 replace_worker(
