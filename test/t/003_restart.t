@@ -6,6 +6,7 @@ use warnings;
 use IdgenTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes ();
 
 my $loops = $ENV{IDGEN_SOAK} ? 200 : 20;
 my $node = new_node('main', 'restart_after_crash = on', "idgen.lease_window = '5min'");
@@ -15,6 +16,7 @@ $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
 my $files = PostgreSQL::Test::Utils::tempdir();
 my @saved;
 my $greatest = 0;
+my $started = Time::HiRes::time();
 my @ways = ('restart', 'immediate stop', 'kill -9 of a backend');
 
 for my $loop (1 .. $loops) {
@@ -61,14 +63,16 @@ cmp_ok($figures->{ids}, '>', 20_000 * $loops, 'the loops were loaded');
 # ceiling of the one before, so that full windows would have taken it hours ahead.
 my $lead = $node->safe_psql('postgres',
     'SELECT extract(epoch FROM snowflake_timestamp(snowflake_nextval()) - clock_timestamp())');
-# Each start adds the 0.2 s of a first window at most, or a tenth of a longer life.
-cmp_ok($lead, '<', 0.2 * $loops + 3, 'issuing time stays near the wall clock');
+# Each start adds the 0.2 s of a first window at most, or a tenth of a longer life; while
+# the disk is slow, as much as four writes take.
+my $lived = Time::HiRes::time() - $started;
+cmp_ok($lead, '<', 0.2 * $loops + $lived / 4, sprintf('issuing time stays near the wall clock (%.1f s, after %.0f s)', $lead, $lived));
 cmp_ok($node->safe_psql('postgres', "SELECT window_left < interval '60s' FROM snowflake_instance"), 'eq', 't',
     'and so does the ceiling');
 
 # A fast shutdown isn't held up by the worker.
 $node->safe_psql('postgres', 'CHECKPOINT');
-my $begin = time();
+my $begin = Time::HiRes::time();
 $node->stop('fast');
-cmp_ok(time() - $begin, '<', 5, 'fast shutdown');
+cmp_ok(Time::HiRes::time() - $begin, '<', soon(5), 'fast shutdown');
 done_testing();

@@ -32,13 +32,12 @@ my ($words) = slurp_file(record_of($node)) =~ /^incarnation = (\w+)$/m;
 is(instance($node, "replace(incarnation::text, '-', '')"), $words, 'the incarnation is the record\'s');
 is(instance($node, 'last_error IS NULL AND last_error_at IS NULL'), 't', 'no error yet');
 
-# Terminated under load: restarted, and nobody notices. The load lasts longer
-# than the second after which the worker is started again.
+# Terminated under load: restarted, and nobody notices.
 for my $round (1 .. 2) {
     my $pid = worker_pid();
     my ($floor, $since) = split /\|/, instance($node, 'floor, state_since');
     my $before = ids_so_far();
-    my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--seconds', 3);
+    my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000);
     wait_for_load($before);
     kill 'TERM', $pid;
     $node->poll_query_until('postgres', 'SELECT worker_pid IS NULL FROM snowflake_instance')
@@ -46,11 +45,13 @@ for my $round (1 .. 2) {
     $node->poll_query_until('postgres', "SELECT worker_pid <> $pid FROM snowflake_instance")
       or die 'the worker did not come back';
     ok($load->{handle}->pumpable, "round $round: under load");
-    my ($code, $figures) = finish_collector($load);
+    my ($code, $figures) = stop_collector($load);
     is($code, 0, "round $round: no client error, no repeat while the worker restarts");
     is(instance($node, 'floor, state_since'), "$floor|$since", 'the grant stayed');
 }
-cmp_ok(instance($node, 'extract(epoch FROM window_left)'), '<=', 1, 'the window is what is set');
+# Or, where a write takes more than a quarter of it, longer.
+is($node->safe_psql('postgres', q{SELECT window_left <= greatest('1 s', 8 * renewal_longest) FROM snowflake_instance, snowflake_worker_stats}),
+    't', 'the window is what is set');
 
 # Frozen: issuing stops at the ceiling, with the reason; thawed: it goes on.
 my $pid = worker_pid();
@@ -74,14 +75,14 @@ is($node->safe_psql('postgres', "SELECT snowflake_timestamp($figures->{greatest}
 my ($state, $message, $took) = sqlstate_of($node, "SET idgen.max_wait = '50ms'; SELECT snowflake_nextval()");
 is($state, 'IDG03', 'a frozen worker fences the instance at its ceiling');
 like($message, qr/durable ceiling/, 'and the reason is said');
-cmp_ok($took, '<', 20, 'after idgen.max_wait');
+cmp_ok($took, '<', soon(1), 'after idgen.max_wait');
 is($node->safe_psql('postgres', 'SELECT waits_ceiling > 0 FROM snowflake_stats WHERE scope IS NULL'), 't', 'the wait is counted');
 ($state, undef, $took) = sqlstate_of($node,
     "SET idgen.max_wait = '1h'; SET statement_timeout = '100ms'; SELECT snowflake_nextval()");
 is($state, '57014', 'who waits can be cancelled');
-cmp_ok($took, '<', 20, 'at once');
-# Thawed, it goes on: who waits is woken, within a second. The best of three
-# freezes counts: one alone may meet a busy disk.
+cmp_ok($took, '<', soon(1), 'at once');
+# Thawed, it goes on: who waits is woken. The best of three freezes counts: one
+# alone may meet a busy disk.
 my $best;
 for my $round (1 .. 3) {
     kill 'STOP', $pid if $round > 1;
@@ -100,7 +101,7 @@ for my $round (1 .. 3) {
     $best = $needed if !defined $best || $needed < $best;
     note(sprintf 'went on %.3f s after SIGCONT', $needed);
 }
-cmp_ok($best, '<', 1, 'a grant wakes who waits for it, within a second of SIGCONT');
+cmp_ok($best, '<', soon(1), 'a grant wakes who waits for it, for an hour if need be, soon after SIGCONT');
 cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', 0, 'thawed, it goes on');
 
 # The record is gone and the worker, too: the next one draws a node afresh, but
@@ -140,14 +141,14 @@ is("$figures->{repeats} $figures->{inversions}", '0 0', 'no repeat, no inversion
 # A pinned shard is taken on reload; order holds across the change.
 $last = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
 my $before = ids_so_far();
-my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--seconds', 2);
+my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000);
 wait_for_load($before);
 $node->append_conf('postgresql.conf', "idgen.shard = 77\n");
 $node->reload;
 $node->poll_query_until('postgres', 'SELECT node = 77 FROM snowflake_instance')
   or die 'the pinned shard was not taken';
 ok($load->{handle}->pumpable, 'under load');
-my ($code) = finish_collector($load);
+my ($code) = stop_collector($load);
 is($code, 0, 'a change of node under load: no error, no repeat, no inversion');
 is($node->safe_psql('postgres', 'SELECT snowflake_node(snowflake_nextval())'), '77', 'IDs carry the pinned node');
 

@@ -8,7 +8,8 @@ use IdgenTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('main', "idgen.lease_window = '1s'", 'injection');
+# The load waits for as long as the disk fails; how long that is depends on the machine.
+my $node = new_node('main', "idgen.lease_window = '1s'", "idgen.max_wait = '2min'", 'injection');
 faulty($node);
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
@@ -136,19 +137,24 @@ $node->poll_query_until('postgres', "SELECT window_left > interval '1.2 s' FROM 
   or die 'the window does not grow';
 pass('a slow disk gets a longer window');
 my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000);
-my $waits = $node->safe_psql('postgres', 'SELECT waits_ceiling FROM snowflake_stats WHERE scope IS NULL');
-my $at = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instance');
-for (1 .. 2) {
-    $node->poll_query_until('postgres', "SELECT ceiling > '$at' FROM snowflake_instance") or die;
-    $at = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instance');
+# A busy machine may keep the worker from it once; not each time.
+my $waited;
+for (1 .. 5) {
+    my ($waits, $at) = split /\|/, $node->safe_psql('postgres', 'SELECT waits_ceiling, ceiling FROM snowflake_stats, snowflake_instance WHERE scope IS NULL');
+    for (1 .. 2) {
+        $node->poll_query_until('postgres', "SELECT ceiling > '$at' FROM snowflake_instance") or die;
+        $at = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instance');
+    }
+    $waited = $node->safe_psql('postgres', 'SELECT waits_ceiling FROM snowflake_stats WHERE scope IS NULL') - $waits;
+    last if $waited == 0;
 }
-is($node->safe_psql('postgres', 'SELECT waits_ceiling FROM snowflake_stats WHERE scope IS NULL'), $waits, 'and nobody waits for it');
+is($waited, 0, 'and nobody waits for it');
 is((stop_collector($load))[0], 0, 'nor notices');
 # A fast shutdown, too, waits for no more than the write on its way.
 $node->safe_psql('postgres', 'CHECKPOINT');
 my $begin = Time::HiRes::time();
 $node->stop('fast');
-cmp_ok(Time::HiRes::time() - $begin, '<', 10, 'a slow disk does not hold up a shutdown');
+cmp_ok(Time::HiRes::time() - $begin, '<', soon(10), 'a slow disk does not hold up a shutdown');
 bad_disk($node);
 $node->start;
 

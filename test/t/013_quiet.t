@@ -6,6 +6,7 @@ use warnings;
 use IdgenTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes ();
 
 my $node = new_node('main', "idgen.lease_window = '1s'");
 $node->start;
@@ -21,12 +22,12 @@ my ($code, undef, $err) = $node->psql('postgres', 'ALTER EXTENSION idgen UPDATE'
 is($code, 0, 'ALTER EXTENSION UPDATE with the worker up');
 like($err, qr/NOTICE/, 'there is nothing to update to');
 
-# Measured: 0.1 to 0.4 s. The issue's figure is 2 s.
+# Measured: 0.1 to 0.4 s.
 $node->safe_psql('postgres', 'CHECKPOINT');
 my $begin = Time::HiRes::time();
 $node->stop('fast');
 my $took = Time::HiRes::time() - $begin;
-cmp_ok($took, '<', 2, 'a fast shutdown after a CHECKPOINT, under load');
+cmp_ok($took, '<', soon(2), 'a fast shutdown after a CHECKPOINT, under load');
 note("fast shutdown: $took s");
 finish_collector($load);
 $node->start;
@@ -57,11 +58,12 @@ while (Time::HiRes::time() - $begin < $seconds) {
     select(undef, undef, undef, 0.01);
 }
 $cpu = cpu_seconds() - $cpu;
-note("idle: $writes writes and $cpu s of CPU in $seconds s");
-cmp_ok($writes, '<=', $seconds / 0.5 + 1, 'one write per half window at most');
+$took = Time::HiRes::time() - $begin;
+note("idle: $writes writes and $cpu s of CPU in $took s");
+cmp_ok($writes, '<=', $took / 0.5 + 1, 'one write per half window at most');
 cmp_ok($writes, '>', 0, 'which is seen');
 cmp_ok(-s record_of($node), '<', 2048, 'a small one');
-cmp_ok($cpu, '<=', 0.02 * $seconds, 'and next to no CPU');
+cmp_ok($cpu, '<=', 0.02 * $took, 'and next to no CPU');
 $node->stop;
 
 # Nor much while it slews, at a hundred samples a second.
@@ -73,11 +75,12 @@ wait_for_state($node);
 set_clock($node, -40);
 $node->poll_query_until('postgres', "SELECT state = 'holding' FROM snowflake_clock") or die 'it does not hold';
 ($worker) = $node->safe_psql('postgres', 'SELECT worker_pid FROM snowflake_instance');
-$cpu = cpu_seconds();
+($begin, $cpu) = (Time::HiRes::time(), cpu_seconds());
 sleep($seconds);    # the time itself is what is measured
 $cpu = cpu_seconds() - $cpu;
+$took = Time::HiRes::time() - $begin;
 is($node->safe_psql('postgres', 'SELECT state FROM snowflake_clock'), 'holding', 'it holds throughout');
-note("holding: $cpu s of CPU in $seconds s, under libfaketime");
-cmp_ok($cpu, '<=', 0.05 * $seconds, 'and takes little CPU, libfaketime\'s included');
+note("holding: $cpu s of CPU in $took s, under libfaketime");
+cmp_ok($cpu, '<=', 0.05 * $took, 'and takes little CPU, libfaketime\'s included');
 $node->stop;
 done_testing();

@@ -6,19 +6,19 @@ use warnings;
 use IdgenTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes ();
 
 my $soak = $ENV{IDGEN_SOAK};
 my $files = PostgreSQL::Test::Utils::tempdir();
 
 sub next_id { return $_[0]->safe_psql('postgres', 'SELECT snowflake_nextval()') }
 
-# Seconds by which the newest ID's time is ahead of the true clock.
+# Seconds by which the newest ID's time is ahead of the true clock as it is afterwards.
 sub id_lead {
     my ($node) = @_;
-    my $before = Time::HiRes::time();
-    return $node->safe_psql('postgres',
-        'SELECT extract(epoch FROM snowflake_timestamp(snowflake_nextval()))') - $before;
+    return next_id_time($node) - Time::HiRes::time();
 }
+sub next_id_time { return $_[0]->safe_psql('postgres', 'SELECT extract(epoch FROM snowflake_timestamp(snowflake_nextval()))') }
 
 sub check_files {
     my @saved = @_;
@@ -122,7 +122,7 @@ set_clock($node, -3600);
 wait_for_state($node, 'breaker');
 my ($state, $message, $took) = sqlstate_of($node, "SET idgen.max_wait = '1h'; SELECT snowflake_nextval()");
 is($state, 'IDG02', 'stop: refused');
-cmp_ok($took, '<', 20, 'stop: at once');
+cmp_ok($took, '<', soon(1), 'stop: at once');
 like($message, qr/59 min \d+ s behind issuing time/, 'stop: by how much');
 like($message, qr/HINT:.*Set the system's clock right/, 'stop: and what to do');
 $node->stop('immediate');
@@ -160,6 +160,7 @@ $node->stop('immediate');
 
 for my $kind ('an hour behind', 'a minute further back each time') {
     my $loops = $soak ? 1000 : 10;
+    my $started = Time::HiRes::time();
     $node = new_node($kind eq 'an hour behind' ? 'behind' : 'further');
     faulty($node);
     $node->start;
@@ -189,8 +190,9 @@ for my $kind ('an hour behind', 'a minute further back each time') {
     $figures = check_files(@saved);
     is($figures->{repeats}, 0, "$kind: 0 repeats over all loops");
     is($figures->{inversions}, 0, "$kind: 0 inversions over all loops");
-    # Each start adds no more than its first window, 0.2 s; the one that runs, its own.
-    cmp_ok(id_lead($node), '<', 0.2 * ($loops + 1) + 3, "$kind: the lead stays within its bound");
+    # Each start adds no more than its first window, 0.2 s, or a tenth of a longer life; while
+    # the disk is slow, as much as four writes take.
+    cmp_ok(id_lead($node), '<', 0.2 * ($loops + 1) + (Time::HiRes::time() - $started) / 4, "$kind: the lead stays within its bound");
     note("$kind: lead after $loops crashes: " . id_lead($node) . ' s');
     $node->stop('immediate');
 }

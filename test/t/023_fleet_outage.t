@@ -53,26 +53,25 @@ for my $kind (sort keys %registries) {
     note(sprintf('%s: %d writes in %.1f half windows', $kind, $writes, $spans));
     is($value->('node_epoch'), $epoch, "$kind: of a node that is held all the time");
 
-    # It goes away. Clients go on for at least half a window.
+    # It goes away. Clients go on for at least half a window, but for the time that the
+    # last renewals took.
     my $load = start_collector($node, '--clients', 2, '--ids', 100_000_000, '--tolerate', 'IDG01');
-    my $gone = Time::HiRes::time();
+    my $gone = $value->('issuing_time');
     $registries{$kind}{stop}->();
-    my $issued;
-    poll(sub {
-        my ($code, $out) = $node->psql('postgres', 'SELECT snowflake_nextval()');
-        $issued = Time::HiRes::time() if $code == 0;
-        return $code != 0;
-    }) or die "$kind: it did not stop";
-    cmp_ok($issued - $gone, '>=', $window / 2 - 0.1, "$kind: without its registry it goes on for half a window");
-    note(sprintf('%s: went on for %.2f s, window %d s', $kind, $issued - $gone, $window));
-    is((finish_collector($load))[0], 0, "$kind: 0 repeats until then, and IDG01 after that");
+    poll(sub { return ($node->psql('postgres', 'SELECT snowflake_nextval()'))[0] != 0 }) or die "$kind: it did not stop";
+    my ($code, $figures) = finish_collector($load);
+    is($code, 0, "$kind: 0 repeats until then, and IDG01 after that");
+    my ($went_on, $enough) = split /\|/, $node->safe_psql('postgres', "SELECT on_for, on_for > $window * interval '0.5 s' - renewal_longest - '0.1 s'
+        FROM (SELECT snowflake_timestamp($figures->{greatest}::bigint) - '$gone' AS on_for) AS t, snowflake_worker_stats");
+    is($enough, 't', "$kind: without its registry it goes on for half a window");
+    note("$kind: went on for $went_on, window $window s");
 
     # Each call fails at once, and says why.
     is($value->('state'), 'fenced', "$kind: then it is fenced");
     my $times = $node->safe_psql('postgres', q{
         DO $$
         DECLARE
-            began timestamptz; slowest interval := '0'; state text; detail text; hint text;
+            began timestamptz; took interval[]; state text; detail text; hint text;
         BEGIN
             FOR i IN 1 .. 100 LOOP
                 began := clock_timestamp();
@@ -81,9 +80,11 @@ for my $kind (sort keys %registries) {
                 EXCEPTION WHEN OTHERS THEN
                     GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
                 END;
-                slowest := greatest(slowest, clock_timestamp() - began);
+                took := took || (clock_timestamp() - began);
             END LOOP;
-            PERFORM set_config('test.seen', format('%s|%s|%s|%s', state, extract(epoch FROM slowest) < 0.01, detail, hint), false);
+            -- Most calls: a busy machine may keep some of them waiting.
+            PERFORM set_config('test.seen', format('%s|%s|%s|%s', state,
+                (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) < '10 ms' FROM unnest(took) AS t), detail, hint), false);
         END $$;
         SELECT current_setting('test.seen')});
     like($times, qr/^IDG01\|t\|The worker says: the registry request failed: .*\|Issuing goes on by itself/,
@@ -94,9 +95,9 @@ for my $kind (sort keys %registries) {
     my $back = Time::HiRes::time();
     poll(sub { return ($node->psql('postgres', 'SELECT snowflake_nextval()'))[0] == 0 }) or die "$kind: it did not come back";
     my $took = Time::HiRes::time() - $back;
-    cmp_ok($took, '<', 1, "$kind: within a second of its return it issues again");
+    cmp_ok($took, '<', soon(1), "$kind: soon after its return it issues again");
     note(sprintf('%s: back after %.2f s', $kind, $took));
-    is($value->('last_error IS NULL'), 't', "$kind: and the error is over");
+    ok($node->poll_query_until('postgres', 'SELECT last_error IS NULL FROM snowflake_instance'), "$kind: and the error is over");
 }
 $registries{$_}{node}->stop for keys %registries;
 $coordinator->stop;

@@ -36,9 +36,10 @@ sub refuses_until_raised {
     my ($state, $err) = sqlstate_of($node, 'SELECT snowflake_nextval()');
     is($state, 'IDG01', "$what: refused");
     like($err, qr/DETAIL: .*snowflake_raise_registry\(\)/, "$what: the error says what to do");
+    my $raised = time();
     $node->safe_psql('postgres', 'SELECT snowflake_raise_registry()');
     wait_for_state($node);
-    is($node->safe_psql('postgres', "SELECT floor > clock_timestamp() + interval '1 min' FROM snowflake_instance"),
+    is($node->safe_psql('postgres', "SELECT floor > to_timestamp($raised) + interval '1 min' FROM snowflake_instance"),
         't', "$what: raised, it goes on above all that may be in use");
     issue($node);
     return;
@@ -105,10 +106,11 @@ $_->safe_psql('postgres', 'SELECT snowflake_rotate_node()') for $two, $three;
 issue($_) for $two, $three;
 $from = { map { $_->name => -s $_->logfile } $two, $three };
 $etcd->restore_snapshot($snapshot);
+my $restored_at = time();
 refuses_until_raised('a restored etcd', $two, qr/the registry (was made on another cluster|has gone back in time)/, $from->{two});
 # It is raised for all.
 wait_for_state($three);
-is($three->safe_psql('postgres', "SELECT floor > clock_timestamp() + interval '1 min' FROM snowflake_instance"), 't',
+is($three->safe_psql('postgres', "SELECT floor > to_timestamp($restored_at) + interval '1 min' FROM snowflake_instance"), 't',
     'the others go on without a word, above it, too');
 issue($three);
 

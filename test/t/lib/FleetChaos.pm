@@ -30,7 +30,7 @@ our @EXPORT = qw(run_chaos);
 my $instances = 6;
 my $ttl = 3;          # idgen.lease_ttl, s
 my $nodes = 15;       # that are handed out
-my $served_in = 2;    # s, from a registry that can serve to IDs on every instance
+my $served_in = soon(2);    # s, from a registry that can serve to IDs on every instance
 
 sub run_chaos {
     my (%options) = @_;
@@ -113,7 +113,7 @@ sub kill_one {
     my $node = $fleet->any->{node};
     kill_family($node);
     $node->start;
-    ok(poll(sub { issues($node) }, 10), $node->name . ' issues again after kill -9');
+    ok(poll(sub { issues($node) }, soon(10)), $node->name . ' issues again after kill -9');
     return;
 }
 
@@ -123,7 +123,7 @@ sub kill_one {
 sub freeze_one {
     my ($fleet) = @_;
     my $node = $fleet->{seen}{freeze} == 1 ? $fleet->{members}[4]{node} : $fleet->any->{node};
-    ok(poll(sub { issues($node) }, 10), $node->name . ' issues before it is frozen');
+    ok(poll(sub { issues($node) }, soon(10)), $node->name . ' issues before it is frozen');
     my @free = $fleet->free_nodes($node);
     my ($other) = $fleet->others($node);
     $other->psql('postgres', "SELECT snowflake_retire_node($_)") for @free;
@@ -136,7 +136,7 @@ sub freeze_one {
     $other->psql('postgres', "SELECT snowflake_retire_node($_, false)") for @free;
     poll(sub { Time::HiRes::time() > $thaw }) or die;
     kill 'CONT', @family;
-    ok(poll(sub { issues($node) }, 10), $node->name . ' issues again after it was frozen');
+    ok(poll(sub { issues($node) }, soon(10)), $node->name . ' issues again after it was frozen');
     return;
 }
 
@@ -164,7 +164,9 @@ sub another_takes {
 sub others_go_on {
     my ($fleet, $node) = @_;
     my @others = $fleet->others($node);
-    is(scalar(grep { issues($_) } @others), scalar(@others), 'the others go on');
+    # On a busy machine one may have been late to renew its own lease.
+    poll(sub { @others = mute(@others); return !@others }, soon(2));
+    is(scalar(@others), 0, 'the others go on');
     return;
 }
 
@@ -209,7 +211,7 @@ sub heal_registry {
     $fleet->{heal}->();
     my $begin = Time::HiRes::time();
     my @waiting = map { $_->{node} } @{ $fleet->{members} };
-    poll(sub { @waiting = mute(@waiting); return !@waiting }, 20);
+    poll(sub { @waiting = mute(@waiting); return !@waiting }, 2 * $served_in);
     my $took = Time::HiRes::time() - $begin;
     cmp_ok($took, '<', $served_in, sprintf('every instance issues %.1f s after the registry is back', $took));
     $fleet->{slowest} = $took if $took > ($fleet->{slowest} // 0);
