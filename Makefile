@@ -67,13 +67,16 @@ all install clean:
 	@echo 'or set PG_CONFIG to the pg_config of your server.' >&2; exit 1
 endif
 
-.PHONY: demo demo-stop test lint sanitizers bench sim model fuzz soak matrix
+.PHONY: demo demo-stop test flaky lint sanitizers bench sim model fuzz soak matrix
 demo:
 	@$(ROOT)scripts/demo
 demo-stop:
 	@$(ROOT)scripts/demo stop
 test:
 	@$(ROOT)scripts/test
+# Each test file RUNS times (30) beside a LOAD of busy processes (4).
+flaky:
+	@$(ROOT)scripts/flaky
 bench:
 	@$(ROOT)scripts/bench
 # The simulation, SEEDS of it; the long forms of the tests.

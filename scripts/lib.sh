@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # others use what is set here
 # Shared by the scripts beside it: where things are, who runs the server, how a
 # throw-away cluster is made. Sourced, not run.
 
@@ -80,7 +81,7 @@ socket_of() {
     local folder=$1
     if [ ${#folder} -gt 85 ]; then
         folder=/tmp/idgen-$(id -u)-$(printf '%s' "$1" | cksum | cut -d' ' -f1)
-        mkdir -p -m 700 "$folder"
+        [ -d "$folder" ] || mkdir -m 700 "$folder"
         [ -O "$folder" ] || { echo "$folder belongs to somebody else" >&2; return 1; }
     fi
     echo "$folder"
