@@ -4,6 +4,7 @@
 
 set -euo pipefail
 unset MAKEFLAGS MFLAGS MAKELEVEL # of the make that called us
+umask 022 # the server's user reads what root makes
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 pg_major=${PG_MAJOR:-15}
@@ -13,11 +14,13 @@ pg_lib=/usr/lib/postgresql/$pg_major/lib
 pgxs_test=$pg_lib/pgxs/src/test
 
 # The server refuses to run as root and can't read root's home. Then it runs as
-# Debian's user postgres, and everything it needs is copied to a folder of its
-# own outside of the checkout, in that user's home.
+# Debian's user postgres, and everything it needs is copied to a folder outside of
+# the checkout. That folder is root's, all the way up, so that nothing which root
+# runs or writes there can be another user's. The server's user has folders in it
+# (fresh_folder), in which root runs nothing and writes nothing.
 if [ "$(id -u)" -eq 0 ]; then
     server_user=postgres
-    work=/var/lib/postgresql/idgen-$(printf '%s' "$root" | cksum | cut -d' ' -f1)
+    work=/var/cache/idgen/$(printf '%s' "$root" | cksum | cut -d' ' -f1)
 else
     server_user=$(id -un)
     work=$root/build/work
@@ -26,22 +29,23 @@ fi
 as_server() {
     if [ "$(id -u)" -eq 0 ]; then
         (cd "$work" && setpriv --reuid="$server_user" --regid="$server_user" --init-groups \
-            env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE HOME="$work" "$@")
+            env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE HOME="$work/home" "$@")
     else
         (cd "$work" && env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE "$@")
     fi
 } 8>&- # a server that stays doesn't keep the checkout's lock
 
-# Makes a folder of the server's user's, empty.
+# Makes a folder of the server's user's, empty, that nobody else may enter. Its
+# parent is not the server's user's.
 fresh_folder() {
     rm -rf "$1"
-    mkdir -p "$1"
-    [ "$(id -u)" -ne 0 ] || chown "$server_user:" "$1"
+    mkdir -m 700 "$1"
+    [ "$(id -u)" -ne 0 ] || chown -h "$server_user:" "$1"
 }
 
 ensure_work() {
     mkdir -p "$work"
-    [ "$(id -u)" -ne 0 ] || chown "$server_user:" "$work"
+    [ -d "$work/home" ] || fresh_folder "$work/home"
 }
 
 # What builds and stages waits here for what else does so in this checkout, and
@@ -76,13 +80,18 @@ stage_settings() {
 }
 
 # The folder of a cluster's socket: its own, unless the checkout lies so deep
-# that the name of a socket (107 characters at most) would not fit.
+# that the name of a socket (107 characters at most) would not fit. (Root's doesn't.)
+# The servers trust whoever reaches the socket: their own user and root.
 socket_of() {
     local folder=$1
     if [ ${#folder} -gt 85 ]; then
         folder=/tmp/idgen-$(id -u)-$(printf '%s' "$1" | cksum | cut -d' ' -f1)
         [ -d "$folder" ] || mkdir -m 700 "$folder"
-        [ -O "$folder" ] || { echo "$folder belongs to somebody else" >&2; return 1; }
+        if [ ! -O "$folder" ] || [ -L "$folder" ]; then
+            echo "$folder belongs to somebody else" >&2
+            return 1
+        fi
+        chmod 700 "$folder"
     fi
     echo "$folder"
 }
@@ -100,9 +109,9 @@ start_cluster() {
         echo "listen_addresses = ''"
         echo "unix_socket_directories = '$socket'"
         printf '%s\n' "$@"
-    } >>"$folder/data/postgresql.conf"
+    } | as_server tee -a "$folder/data/postgresql.conf" >/dev/null
     as_server "$pg_bin/pg_ctl" -D "$folder/data" -l "$folder/log" -w start >/dev/null ||
-        { tail -n 20 "$folder/log"; return 1; }
+        { as_server tail -n 20 "$folder/log"; return 1; }
 }
 
 stop_cluster() {

@@ -2,6 +2,8 @@
 # Shared by scripts/test and scripts/flaky: how the tests are staged and run, and how a
 # failing one is named. Sourced after lib.sh, not run.
 
+export IDGEN_WERROR=1 # Makefile
+
 # What the server's user may have to read: the tests and what they run.
 stage_tests() {
     build_and_stage
@@ -85,7 +87,7 @@ run_regress() {
     as_server "$pgxs_test/regress/pg_regress" --temp-instance="$folder/data" \
         --temp-config="$work/sql.conf" --bindir="$pg_bin" --inputdir="$work/source" \
         --outputdir="$folder" --schedule="$schedule" || {
-        cat "$folder/regression.diffs"
+        as_server cat "$folder/regression.diffs"
         return 1
     }
 }
@@ -95,6 +97,23 @@ start_pgtap() {
     start_cluster "$1"
     as_server "$pg_bin/psql" -X -q -h "$(socket_of "$1")" -U postgres -v ON_ERROR_STOP=1 \
         -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION idgen' postgres
+}
+
+# The servers that the scripts start (start_cluster: the demo's, too) trust whoever reaches
+# their socket. That is their own user, and root; as root it is tried with another user.
+others_stay_out() {
+    local folder=$1 socket said
+    socket=$(socket_of "$folder")
+    "$pg_bin/psql" -XAt -h "$socket" -U postgres -c "SELECT 'ok the user of the checkout reaches the server'" postgres
+    [ "$(stat -c %a "$folder" "$socket" | sort -u)" = 700 ] || { echo 'not ok others may enter the folder of the server'; return 1; }
+    echo 'ok nobody else may enter the folder of the server'
+    [ "$(id -u)" -eq 0 ] || return 0
+    if said=$(cd / && setpriv --reuid=nobody --regid=nogroup --clear-groups \
+        "$pg_bin/psql" -XAt -h "$socket" -U postgres -c 'SELECT 1' postgres 2>&1) || ! grep -q 'Permission denied' <<<"$said"; then
+        echo "not ok another user does not reach the server: $said"
+        return 1
+    fi
+    echo 'ok another user does not reach the server'
 }
 
 # prove_pgtap FOLDER FILE...: runs them there.

@@ -133,7 +133,8 @@ class FakedInstance(Instance):
     def __init__(self, name: str, *settings: str) -> None:
         super().__init__(name, *settings)
         self.stop()
-        self.clock_file = self.folder / "clock"
+        # Beside the server's folder: what is in there is the server's user's.
+        self.clock_file = WORK / f"bench-{name}.clock"
         self.step_clock(0)
         self.start(LD_PRELOAD=os.environ["IDGEN_BENCH_FAKETIME"], FAKETIME_TIMESTAMP_FILE=str(self.clock_file),
                    FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
