@@ -1,10 +1,17 @@
 # What the docs tell people to type runs: every sql block of README.md and
-# docs/*.md, file by file, in a fresh database. And docs/backfill.sql gives no
-# ID twice where thousands of rows share a millisecond.
+# docs/*.md, file by file, in a fresh database; and what they show of its output is what
+# comes. And docs/backfill.sql gives no ID twice where thousands of rows share a
+# millisecond.
+#
+# A text block right after an sql block shows the results of its last queries, as psql
+# prints them without the number of rows, in UTC. In it "..." stands for what differs from
+# run to run: any characters of a line, or, alone on a line, any lines. Widths of columns
+# don't count.
 use strict;
 use warnings;
 
 use IdgenTest;
+use IPC::Run ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -12,39 +19,91 @@ my $source = $ENV{IDGEN_SOURCE} // die 'run the tests by "make test"';
 my @files = ("$source/README.md", sort glob "$source/docs/*.md");
 cmp_ok(scalar @files, '>=', 2, 'there are docs');
 
+$ENV{PGTZ} = 'UTC';
 my $node = new_node('docs');
 $node->start;
 
-# The sql blocks of a file, as one script. A blank line stands for each line
-# outside of them, so that psql's messages name the file's own lines.
+# The sql blocks of a file, as one script, and the outputs that are shown, by the number
+# of their block. A blank line stands for each line outside of the blocks, so that psql's
+# messages name the file's own lines; where a block begins and ends it says so.
 sub sql_of {
     my ($file) = @_;
-    my ($script, $inside, $blocks) = ('', '', 0);
+    my ($script, $inside, $blocks, $near, %shown) = ('', '', 0, 0);
     for my $line (split /\n/, slurp_file($file), -1) {
+        my $echo = '';
         if ($line =~ /^```(\w*)\s*$/) {
-            $blocks++ if !$inside && $1 eq 'sql';
-            $inside = $inside ? '' : $1 eq 'sql' ? 'sql' : 'other';
-            $line = '';
+            if ($inside) {
+                $echo = "\\echo end of block $blocks" if $inside eq 'sql';
+                $near = $inside eq 'sql';
+                $inside = '';
+            }
+            else {
+                $inside = $1 eq 'sql' || $1 eq 'text' && $near ? $1 : 'other';
+                $echo = '\echo block ' . ++$blocks if $inside eq 'sql';
+                $shown{$blocks} = '' if $inside eq 'text';
+            }
         }
-        $script .= ($inside eq 'sql' ? $line : '') . "\n";
+        elsif ($inside eq 'text') { $shown{$blocks} .= "$line\n" }
+        elsif ($line ne '' && !$inside) { $near = 0 }
+        $script .= ($inside eq 'sql' && !$echo ? $line : $echo) . "\n";
     }
     is($inside, '', "$file: every block ends");
-    return ($script, $blocks);
+    return ($script, $blocks, \%shown);
 }
 
-my $total = 0;
+# Lines that don't depend on the widths of columns.
+sub lines_of {
+    my ($text) = @_;
+    return join '', map { s/-[-+]*-/---/gr =~ s/ +/ /gr =~ s/^ | $//gr . "\n" } split /\n/, $text;
+}
+
+# The pattern that an output which is shown stands for.
+sub pattern_of {
+    my ($shown) = @_;
+    my $pattern = join '', map { $_ eq '...' ? '(?:.*\n)*' : join('.*', map { quotemeta } split /\Q...\E/, $_, -1) . '\n' }
+      split /\n/, lines_of($shown);
+    return qr/\A$pattern\z/;
+}
+
+# As many of the last results of a block's output as are shown.
+sub last_results {
+    my ($output, $shown) = @_;
+    my @results = split /\n\n/, $output;
+    my $count = () = split /\n\n/, $shown;
+    splice @results, 0, @results - $count if @results > $count;
+    return join("\n\n", @results) . "\n";
+}
+
+sub shows {
+    my ($output, $shown) = @_;
+    return lines_of(last_results($output, $shown)) =~ pattern_of($shown);
+}
+ok(shows("a\n--\n1\n\nid | at\n---+----\n17 | 2026\n\n", " id |  at\n----+-------\n ... | 2026\n"), 'the last result that is shown is what comes');
+ok(!shows("id | at\n---+---\n17 | 2026\n\n", " id | at\n----+------\n ... | 2025\n"), 'another is noticed');
+ok(!shows("id\n--\n1\n2\n\n", "id\n--\n1\n"), 'so is a row more');
+
+my ($total, $outputs) = (0, 0);
 my $n = 0;
 for my $file (@files) {
-    my ($script, $blocks) = sql_of($file);
+    my ($script, $blocks, $shown) = sql_of($file);
     $total += $blocks;
     next if $blocks == 0;
     my $database = 'docs_' . ++$n;
     (my $name = $file) =~ s{^\Q$source\E/}{};
     $node->safe_psql('postgres', "CREATE DATABASE $database");
     $node->safe_psql($database, 'CREATE EXTENSION idgen');
-    my ($code, $out, $err) = $node->psql($database, $script, on_error_stop => 1);
-    is($code, 0, "$name: its $blocks sql blocks run") or diag($err);
+    my ($out, $err) = ('', '');
+    IPC::Run::run([ 'psql', '-X', '-q', '-P', 'footer=off', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', '-' ],
+        '<', \$script, '>', \$out, '2>', \$err);
+    is($?, 0, "$name: its $blocks sql blocks run") or diag($err);
+    for my $block (sort { $a <=> $b } keys %$shown) {
+        my ($came) = $out =~ /^block $block\n(.*?)^end of block $block$/ms;
+        ok(shows($came // '', $shown->{$block}), "$name: block $block prints what is shown")
+          or diag("shown:\n$shown->{$block}\ncame:\n" . ($came // 'nothing'));
+        ++$outputs;
+    }
 }
+cmp_ok($outputs, '>=', 4, 'outputs were compared');
 cmp_ok($total, '>=', 10, 'the blocks were found');
 
 # A block that fails fails the test: the harness itself, tried.
