@@ -77,8 +77,9 @@ my @warnings = slurp_file($node->logfile) =~ /^(\S+ \S+) .*WARNING:  idgen: scop
 my @percent = @warnings[ grep { $_ % 2 } 0 .. $#warnings ];
 my @at = @warnings[ grep { $_ % 2 == 0 } 0 .. $#warnings ];
 cmp_ok(scalar(@at), '>', 0, 'a warning');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT at, lag(at) OVER (ORDER BY at) AS before FROM unnest('{} . join(',', map { qq{"$_"} } @at) . q{}'::timestamptz[]) AS at) AS t
-    WHERE at - before < '59.9 s'}), 0, 'and at least a minute to the next, of two such times: ' . scalar(@at));
+my $times = join(', ', map { "timestamptz '$_'" } @at);
+is($node->safe_psql('postgres', "SELECT count(*) FROM (SELECT at, lag(at) OVER (ORDER BY at) AS before FROM unnest(ARRAY[$times]) AS at) AS t
+    WHERE at - before < '59.9 s'"), 0, 'and at least a minute to the next, of two such times: ' . scalar(@at));
 is(scalar(grep { $_ < 80 } @percent), 0, 'of more than 80 % (which are printed without decimals): ' . join(' ', @percent));
 reconfigure($node, 'max_lead', '10ms');
 
