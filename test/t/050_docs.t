@@ -69,8 +69,8 @@ sub pattern_of {
 sub last_results {
     my ($output, $shown) = @_;
     my @results = split /\n\n/, $output;
-    my $count = () = split /\n\n/, $shown;
-    splice @results, 0, @results - $count if @results > $count;
+    my @shown = split /\n\n/, $shown;
+    splice @results, 0, @results - @shown if @results > @shown;
     return join("\n\n", @results) . "\n";
 }
 
@@ -79,6 +79,7 @@ sub shows {
     return lines_of(last_results($output, $shown)) =~ pattern_of($shown);
 }
 ok(shows("a\n--\n1\n\nid | at\n---+----\n17 | 2026\n\n", " id |  at\n----+-------\n ... | 2026\n"), 'the last result that is shown is what comes');
+ok(shows("a\n--\n1\n\nb\n--\n2\n\n", "a\n--\n1\n\nb\n--\n2\n"), 'so are the last two');
 ok(!shows("id | at\n---+---\n17 | 2026\n\n", " id | at\n----+------\n ... | 2025\n"), 'another is noticed');
 ok(!shows("id\n--\n1\n2\n\n", "id\n--\n1\n"), 'so is a row more');
 
