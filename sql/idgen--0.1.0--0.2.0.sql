@@ -91,6 +91,39 @@ BEGIN
 END
 $make$;
 
+-- BRIN by a filter of the IDs of each range of pages, for = alone.
+CREATE OPERATOR FAMILY @extschema@.snowflakeid_bloom_ops USING brin;
+CREATE OPERATOR CLASS @extschema@.snowflakeid_bloom_ops FOR TYPE @extschema@.snowflakeid USING brin
+    FAMILY @extschema@.snowflakeid_bloom_ops AS
+    OPERATOR 1 @extschema@.=,
+    FUNCTION 1 brin_bloom_opcinfo(internal),
+    FUNCTION 2 brin_bloom_add_value(internal, internal, internal, internal),
+    FUNCTION 3 brin_bloom_consistent(internal, internal, internal, integer),
+    FUNCTION 4 brin_bloom_union(internal, internal, internal),
+    FUNCTION 5 brin_bloom_options(internal),
+    FUNCTION 11 idgen_internal.hash(@extschema@.snowflakeid);
+ALTER OPERATOR FAMILY @extschema@.snowflakeid_bloom_ops USING brin ADD
+    OPERATOR 1 @extschema@.= (@extschema@.snowflakeid, bigint),
+    OPERATOR 1 @extschema@.= (bigint, @extschema@.snowflakeid),
+    OPERATOR 1 idgen_internal.= (bigint, bigint),
+    FUNCTION 1 (bigint, bigint) brin_bloom_opcinfo(internal),
+    FUNCTION 2 (bigint, bigint) brin_bloom_add_value(internal, internal, internal, internal),
+    FUNCTION 3 (bigint, bigint) brin_bloom_consistent(internal, internal, internal, integer),
+    FUNCTION 4 (bigint, bigint) brin_bloom_union(internal, internal, internal),
+    FUNCTION 5 (bigint, bigint) brin_bloom_options(internal),
+    FUNCTION 11 (bigint, bigint) hashint8(bigint);
+COMMENT ON OPERATOR FAMILY @extschema@.snowflakeid_bloom_ops USING brin IS 'equality of snowflakeid and bigint';
+COMMENT ON OPERATOR CLASS @extschema@.snowflakeid_bloom_ops USING brin IS 'a filter of the snowflakeids of each range of pages';
+-- What an index stores is a snowflakeid also where its column's type is a domain. The
+-- command leaves out a stored type that is the class's own; pg_catalog's classes have it.
+UPDATE pg_opclass SET opckeytype = opcintype
+WHERE opcintype = '@extschema@.snowflakeid'::regtype AND opcmethod = (SELECT oid FROM pg_am WHERE amname = 'brin');
+-- Indexes of domains, too, which no row could be put into.
+UPDATE pg_attribute AS a SET atttypid = c.opcintype
+FROM pg_index AS i, pg_opclass AS c
+WHERE a.attrelid = i.indexrelid AND c.oid = i.indclass[a.attnum - 1] AND a.atttypid <> c.opcintype
+    AND c.opcintype = '@extschema@.snowflakeid'::regtype AND c.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'brin');
+
 ------------------------------------------------------------------------------
 -- Layouts
 
@@ -225,6 +258,9 @@ DECLARE
         'clock_events', 'snowflake_clock_events', 'stats', 'snowflake_stats', 'worker_stats', 'snowflake_worker_stats',
         'leased_fleet', 'coordinated_fleet', 'snowflake_fleet'];
     readable constant text[] := ARRAY['layout', 'snowflake_layouts', 'scope', 'snowflake_scopes'];
+    -- pg_dump and a restore by a database's owner read and write these. The triggers
+    -- of the tables say which rows they take.
+    dumped constant text[] := ARRAY['layout', 'scope', 'fleet', 'node'];
     found_rights constant jsonb := nullif(current_setting('idgen_update.rights'), '')::jsonb;
     member record;
     found_right jsonb;
@@ -265,6 +301,9 @@ BEGIN
         EXECUTE format('GRANT ALL ON %s %s TO %I', member.kind, member.name, member.owner_name);
         IF member.holder IS NOT NULL THEN
             EXECUTE format('GRANT %s ON %s %s TO %s', member.privilege, member.kind, member.name, member.holder);
+        END IF;
+        IF member.kind = 'TABLE' AND member.bare = ANY (dumped) AND member.space = 'idgen_internal'::regnamespace THEN
+            EXECUTE format('GRANT SELECT, INSERT ON TABLE %s TO pg_database_owner', member.name);
         END IF;
 
         CONTINUE WHEN found_rights IS NULL OR member.kind NOT IN ('FUNCTION', 'TABLE')

@@ -156,8 +156,7 @@ SELECT is_empty(
     $$ SELECT object, l.type, r.type FROM members, (VALUES ('bigint'::regtype), ('snowflakeid')) AS l (type), (VALUES ('bigint'::regtype), ('snowflakeid')) AS r (type)
        WHERE classid = 'pg_opfamily'::regclass
          AND (SELECT count(*) FROM pg_amop WHERE amopfamily = objid AND amoplefttype = l.type AND amoprighttype = r.type)
-             <> CASE (SELECT amname FROM pg_opfamily AS f JOIN pg_am AS a ON a.oid = opfmethod WHERE f.oid = objid)
-                    WHEN 'hash' THEN 1 ELSE 5 END $$,
+             <> CASE WHEN object ~ 'bloom|hash' THEN 1 ELSE 5 END $$,
     'each family holds both types in all pairs');
 SELECT is_empty(
     $$ SELECT signature FROM operators AS o JOIN pg_namespace AS n ON n.oid = oprnamespace
@@ -171,14 +170,14 @@ SELECT is_empty(
     $$ SELECT o.signature, am.amname FROM operators AS o, pg_am AS am
        WHERE am.amname IN ('btree', 'brin', 'hash') AND 'timestamptz'::regtype NOT IN (oprleft, oprright) AND 'idgen_internal.any_numeric'::regtype NOT IN (oprleft, oprright)
          AND (SELECT count(*) FROM pg_amop WHERE amopopr = o.oid AND amopmethod = am.oid)
-             <> CASE WHEN oprname = '<>' THEN 0 WHEN am.amname = 'brin' THEN 2 WHEN am.amname = 'btree' OR oprname = '=' THEN 1 ELSE 0 END $$,
+             <> CASE WHEN oprname = '<>' THEN 0 WHEN am.amname = 'brin' THEN CASE oprname WHEN '=' THEN 3 ELSE 2 END WHEN am.amname = 'btree' OR oprname = '=' THEN 1 ELSE 0 END $$,
     'every comparison is in the families that can use it');
 SELECT is(
     (SELECT string_agg(concat_ws(' ', amname, opcname, CASE WHEN opcdefault THEN 'default' END), ', ' ORDER BY amname, opcname)
      FROM members JOIN pg_opclass AS c ON c.oid = objid AND classid = 'pg_opclass'::regclass
      JOIN pg_am AS a ON a.oid = opcmethod WHERE opcintype = 'snowflakeid'::regtype),
-    'brin snowflakeid_minmax_multi_ops, brin snowflakeid_minmax_ops default, btree snowflakeid_ops default, hash snowflakeid_ops default',
-    'classes: btree, hash and BRIN minmax as the default, BRIN minmax-multi');
+    'brin snowflakeid_bloom_ops, brin snowflakeid_minmax_multi_ops, brin snowflakeid_minmax_ops default, btree snowflakeid_ops default, hash snowflakeid_ops default',
+    'classes: btree, hash and BRIN minmax as the default, BRIN minmax-multi and bloom');
 SELECT is_empty(
     $$ SELECT signature, oprrest, oprjoin FROM operators
        WHERE oprrest::text <> CASE oprname WHEN '=' THEN 'eqsel' WHEN '<>' THEN 'neqsel' WHEN '<' THEN 'scalarltsel' WHEN '<=' THEN 'scalarlesel' WHEN '>' THEN 'scalargtsel' ELSE 'scalargesel' END
@@ -219,9 +218,9 @@ SELECT is(
 SELECT is_empty(
     $$ SELECT DISTINCT a.amprocnum, p.prosrc FROM pg_amproc AS a JOIN pg_proc AS p ON p.oid = a.amproc JOIN pg_opfamily AS f ON f.oid = a.amprocfamily
        WHERE f.oid IN (SELECT objid FROM members WHERE classid = 'pg_opfamily'::regclass) AND opfmethod = (SELECT oid FROM pg_am WHERE amname = 'brin')
-         AND NOT EXISTS (SELECT FROM pg_amproc AS b JOIN pg_opfamily AS g ON g.oid = b.amprocfamily
-             WHERE opfname = CASE WHEN f.opfname ~ 'multi' THEN 'integer_minmax_multi_ops' ELSE 'integer_minmax_ops' END AND b.amproclefttype = 'bigint'::regtype
-               AND b.amprocnum = a.amprocnum AND b.amproc = a.amproc) $$,
+         AND NOT EXISTS (SELECT FROM pg_amproc AS b JOIN pg_opfamily AS g ON g.oid = b.amprocfamily JOIN pg_proc AS q ON q.oid = b.amproc
+             WHERE opfname = replace(f.opfname, 'snowflakeid', 'integer') AND b.amproclefttype = 'bigint'::regtype
+               AND b.amprocnum = a.amprocnum AND q.prosrc = p.prosrc) $$,
     'and those of int8 for BRIN');
 SELECT is_empty(
     $$ SELECT f.signature, f.prosrc FROM functions AS f JOIN pg_language AS l ON l.oid = f.prolang AND lanname = 'internal'

@@ -82,6 +82,9 @@ my $objects = q{
     CREATE INDEX events_recent ON events (id) WHERE id > snowflake_min('2025-01-01 UTC');
     CREATE STATISTICS events_statistics ON id, parent FROM events;
     CREATE TABLE by_domain (id order_id PRIMARY KEY);
+    -- 0.1.0 could put no row into that one.
+    CREATE TABLE ranged (id order_id);
+    CREATE INDEX ranged_brin ON ranged USING brin (id);
     CREATE TABLE by_range (id snowflakeid PRIMARY KEY) PARTITION BY RANGE (id);
     CREATE TABLE by_range_old PARTITION OF by_range FOR VALUES FROM (MINVALUE) TO (snowflake_min('2026-01-01 UTC'));
     CREATE TABLE by_range_new PARTITION OF by_range FOR VALUES FROM (snowflake_min('2026-01-01 UTC')) TO (MAXVALUE);
@@ -171,6 +174,9 @@ is(may('may_not', 'snowflake_batch(bigint, text)'), 't', 'and nothing else is cl
     INSERT INTO events DEFAULT VALUES RETURNING parent = id, node = snowflake_node(id), made, run > 0::bigint;
     INSERT INTO by_range SELECT i FROM issued() AS i;
     INSERT INTO by_domain SELECT snowflake_nextval();
+    INSERT INTO ranged SELECT id FROM by_domain;
+    SET enable_seqscan = off;
+    SELECT count(*) FROM ranged WHERE id > 5;
     SELECT count(*), bool_and(next > id) FROM issuing;
     SELECT n FROM reserving;
     SELECT state FROM instances;
@@ -189,7 +195,7 @@ is(may('may_not', 'snowflake_batch(bigint, text)'), 't', 'and nothing else is cl
     ALTER TABLE events VALIDATE CONSTRAINT small;
 }, on_error_stop => 1);
 is($code, 0, 'objects of before go on') or diag($err);
-is($out, join("\n", 't|t|132271570944020486|t', '3|t', '100', 'active', '0', 'orders', 'mine', 'default', '1', 't|4', 't|t', '200', 't'), 'as they did');
+is($out, join("\n", 't|t|132271570944020486|t', '201', '3|t', '100', 'active', '0', 'orders', 'mine', 'default', '1', 't|4', 't|t', '200', 't'), 'as they did');
 is((sqlstate_of($node, 'INSERT INTO by_domain VALUES (-1)', extra_params => [ '-d', $node->connstr('used') ]))[0], '23514', 'a domain goes on checking');
 
 # A dump of it is restored into a fresh extension.
@@ -201,6 +207,8 @@ $node->safe_psql('restored', q{CREATE EXTENSION idgen;
 command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), $dump ], 'and restored where a fresh one is');
 is($node->safe_psql('restored', 'SELECT * FROM events ORDER BY id'), $node->safe_psql('used', 'SELECT * FROM events ORDER BY id'), 'with its rows');
 is($node->safe_psql('restored', 'SELECT count(*) FROM issuing'), '3', 'and the forms that its views were made with');
+is($node->safe_psql('restored', q{SELECT has_function_privilege('may_add', 'snowflake_drain()', 'EXECUTE'), has_function_privilege('may_not', 'snowflake_batch(bigint)', 'EXECUTE')}),
+    't|f', 'and the rights that were given and taken');
 
 # Dropped, nothing is left.
 $node->safe_psql('used', 'DROP EXTENSION idgen CASCADE');
