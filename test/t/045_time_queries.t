@@ -1,6 +1,6 @@
 # Random queries with `id OP time`, against `snowflake_timestamp(id) OP time`: the same
 # answers, and no crash. TimeQueries.pm makes them from a seed, which is printed:
-#   IDGEN_TIME_SEED=5 IDGEN_TIME_QUERIES=2000 PROVE_TESTS=042_time_queries.t scripts/test tap
+#   IDGEN_TIME_SEED=5 IDGEN_TIME_QUERIES=2000 PROVE_TESTS=045_time_queries.t scripts/test tap
 use strict;
 use warnings;
 
