@@ -6,7 +6,7 @@
 // noexcept and free of allocation, so it may be called from any thread, from a
 // PostgreSQL backend and from a client alike.
 //
-// The default layout (epoch 2025-01-01T00:00:00Z):
+// The default layout (epoch 2010-01-01T00:00:00Z):
 //
 //    63 62                    22 21 19 18     12 11        0
 //    +-+------------------------+-----+---------+-----------+
@@ -117,11 +117,14 @@ struct LayoutText {
 LayoutText to_text(const Layout &layout) noexcept;
 
 inline constexpr std::string_view kDefaultLayout = "time:41 region:3 shard:7 sequence:12 tick:1ms";
-inline constexpr std::string_view kDefaultEpoch = "2025-01-01T00:00:00Z";
+// Early enough that the rows of most existing applications can be given IDs of their own time.
+inline constexpr std::string_view kDefaultEpoch = "2010-01-01T00:00:00Z";
 
 // 53 bits: every ID is exact as a JavaScript number. The setting idgen.layout
-// takes it by its name.
+// accepts its name. It has an epoch of its own, so that the preset of that name
+// decodes its IDs; the setting idgen.epoch overrides that.
 inline constexpr std::string_view kJs53Name = "js53";
+inline constexpr std::string_view kJs53Epoch = "2025-01-01T00:00:00Z";
 inline constexpr std::string_view kJs53Layout = "time:41 shard:4 sequence:8 tick:1ms";
 
 // ---------------------------------------------------------------------------

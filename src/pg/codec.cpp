@@ -72,8 +72,12 @@ const char *time_text(std::int64_t unix_us) {
                              timestamptz_to_str(value), name),
                       errdetail("It holds times from %s to before %s.", time_text(layout.epoch_us),
                                 time_text(layout.end_us())),
-                      errhint("Is another layout meant? Its name is the last argument; the view "
-                              "snowflake_layouts lists them.")));
+                      name == kOwnLayoutName
+                          ? errhint("A layout begins at its epoch, which idgen.epoch sets before "
+                                    "the first start. To use another layout, pass its name as "
+                                    "the last argument.")
+                          : errhint("A layout begins at its epoch. The view snowflake_layouts "
+                                    "lists the layouts.")));
       break;
     case Fault::node_too_wide:
       field("node", layout.node_width(), layout.max_node());

@@ -285,6 +285,13 @@ void report_no_node() {
   report_refusal(waits ? GrantState::fenced : state);
 }
 
+// False as well if there is no record.
+static bool record_has_the_layout() {
+  const RecordedLayout recorded = read_recorded_layout();
+  return recorded.layout.view() == to_text(instance_layout).view() &&
+         recorded.epoch.view() == epoch_to_text(instance_layout.epoch_us).view();
+}
+
 void require_layout_matches_record() {
   // Single-user mode has no worker that would read the record.
   if (shared == nullptr || !IsUnderPostmaster) return;
@@ -304,7 +311,7 @@ void require_layout_matches_record() {
       report_max_wait({}, "could not compare the layout with the record's");
     case GrantState::fenced:
       // Without a node, but what it would be used with is known.
-      if (record_names_the_layout()) return;
+      if (record_has_the_layout()) return;
       report_refusal(state);
     default:
       report_refusal(state);

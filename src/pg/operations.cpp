@@ -153,7 +153,8 @@ Datum idgen_raise_registry(PG_FUNCTION_ARGS) {
                       errmsg("time %s is outside of the layout", timestamptz_to_str(at)),
                       errdetail("It holds times from %s to before %s.",
                                 pstrdup(epoch_to_text(instance_layout.epoch_us).text),
-                                pstrdup(epoch_to_text(instance_layout.end_us()).text))));
+                                pstrdup(epoch_to_text(instance_layout.end_us()).text)),
+                      errhint("The layout begins at idgen.epoch.")));
     }
     const TimestampTz now = GetCurrentTimestamp();
     const bool force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);

@@ -101,17 +101,19 @@ bool RegistryLink::open() {
   return true;
 }
 
-bool record_names_the_layout() noexcept {
-  bool same = false;
-  (void)guarded([&same] {
+RecordedLayout read_recorded_layout() noexcept {
+  RecordedLayout found;
+  (void)guarded([&found] {
     OwnRecord record;
     bool copied = false;
     std::string why;
     if (RecordFile(kRecordDirectory).load(record, copied, why) != RecordStore::Load::loaded) return;
-    same = record.layout == to_text(instance_layout).view() &&
-           record.epoch == epoch_to_text(instance_layout.epoch_us).view();
+    const EpochParse epoch = parse_epoch(record.epoch);
+    const LayoutParse layout = parse_layout(record.layout, epoch.unix_us);
+    if (!epoch.ok || !layout.ok()) return;
+    found = {to_text(layout.layout), epoch_to_text(epoch.unix_us)};
   });
-  return same;
+  return found;
 }
 
 }  // namespace idgen::pg

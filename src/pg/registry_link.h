@@ -36,9 +36,14 @@ class RegistryLink {
   std::unique_ptr<Registry> registry_;
 };
 
-// Does the instance's own record say the layout of the settings? False if there is no
-// record, or if it can't be read. In any process.
-bool record_names_the_layout() noexcept;
+// The layout and the epoch in the instance's own record, in their canonical form. Both
+// are empty if there is no record, or if it cannot be read. Callable in any process
+// whose working directory is the data directory.
+struct RecordedLayout {
+  LayoutText layout;
+  LayoutText epoch;
+};
+RecordedLayout read_recorded_layout() noexcept;
 
 }  // namespace idgen::pg
 

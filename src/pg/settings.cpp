@@ -8,6 +8,9 @@
 
 #include "core/choose.h"
 #include "core/lease.h"
+#include "pg/registry_link.h"
+
+// Last: they take names that others want.
 #include "pg/compat.h"
 #include "pg/prelude.h"
 #include "pg/secrecy.h"
@@ -224,10 +227,10 @@ struct StringSetting {
 
 const StringSetting string_settings[] = {
     {"idgen.layout", "The layout of IDs, for a new cluster.",
-     "Recorded at the first start; never changed afterwards.", &layout_text, kDefaultLayout.data(),
+     "Recorded at the first start, and then the default.", &layout_text, kDefaultLayout.data(),
      PGC_POSTMASTER, 0, check_layout, nullptr},
     {"idgen.epoch", "The time that IDs count from, for a new cluster.",
-     "Recorded at the first start; never changed afterwards.", &epoch_text, kDefaultEpoch.data(),
+     "Recorded at the first start, and then the default.", &epoch_text, kDefaultEpoch.data(),
      PGC_POSTMASTER, 0, check_epoch, nullptr},
     {"idgen.registry", "Where node IDs and ceilings are kept.",
      "\"local\", or the URL of a fleet's coordinator: postgresql://... or etcd://...",
@@ -301,6 +304,39 @@ void define_bool(const char *name, const char *what, const char *more, bool *var
   }
 }
 
+// idgen.layout and idgen.epoch; null: not set.
+struct LayoutTexts {
+  const char *layout;
+  const char *epoch;
+};
+
+// Fills in what is not set: from the instance's own record, so that an instance goes on
+// in the layout that it has, whatever the default of this version is.
+LayoutTexts with_defaults(LayoutTexts set) {
+  if (set.layout != nullptr && set.epoch != nullptr) return set;
+  const RecordedLayout recorded = read_recorded_layout();
+  if (recorded.layout.length > 0) {
+    if (set.layout == nullptr) set.layout = pstrdup(recorded.layout.text);
+    if (set.epoch == nullptr) set.epoch = pstrdup(recorded.epoch.text);
+    return set;
+  }
+  if (set.layout == nullptr) set.layout = kDefaultLayout.data();
+  if (set.epoch == nullptr) {
+    set.epoch = (set.layout == kJs53Name ? kJs53Epoch : kDefaultEpoch).data();
+  }
+  return set;
+}
+
+// Shows in idgen.layout and idgen.epoch what is used where they are not set.
+void show_defaults(const LayoutTexts &set) {
+  const LayoutTexts used = with_defaults(set);
+  const auto show = [](const char *name, const char *is_set, const char *value) {
+    if (is_set == nullptr) SetConfigOption(name, value, PGC_POSTMASTER, PGC_S_DYNAMIC_DEFAULT);
+  };
+  show("idgen.layout", set.layout, used.layout);
+  show("idgen.epoch", set.epoch, used.epoch);
+}
+
 LayoutParse parse_configured(const char *layout, const char *epoch) {
   const EpochParse parsed_epoch = parse_epoch(epoch);
   if (!parsed_epoch.ok) {
@@ -315,11 +351,10 @@ LayoutParse parse_configured(const char *layout, const char *epoch) {
 Layout configured_layout() {
   // In a server that preloads us these are the checked settings; elsewhere
   // whatever the configuration file holds, or nothing.
-  const char *layout = GetConfigOption("idgen.layout", true, false);
-  const char *epoch = GetConfigOption("idgen.epoch", true, false);
-  if (layout == nullptr) layout = kDefaultLayout.data();
-  if (epoch == nullptr) epoch = kDefaultEpoch.data();
-  const LayoutParse parsed = parse_configured(layout, epoch);
+  const LayoutTexts texts = with_defaults(
+      {GetConfigOption("idgen.layout", true, false), GetConfigOption("idgen.epoch", true, false)});
+  const char *layout = texts.layout;
+  const LayoutParse parsed = parse_configured(layout, texts.epoch);
   if (!parsed.ok()) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("invalid value for parameter \"%s\": \"%s\"", "idgen.layout", layout),
@@ -350,6 +385,12 @@ KeeperPolicy keeper_policy() {
 }
 
 void define_settings() {
+  // Before they are defined: afterwards each has a value.
+  const auto placeholder = [](const char *name) {
+    const char *value = GetConfigOption(name, true, false);
+    return value == nullptr ? nullptr : pstrdup(value);
+  };
+  const LayoutTexts set = {placeholder("idgen.layout"), placeholder("idgen.epoch")};
   for (const StringSetting &s : string_settings) define(s);
   for (const IntSetting &s : int_settings) define(s);
   define_on_clock_rollback();
@@ -364,6 +405,7 @@ void define_settings() {
 #endif
   MarkGUCPrefixReserved("idgen");
 
+  show_defaults(set);
   instance_layout = configured_layout();
   issue_layout = IssueLayout::of(instance_layout);
   assign_max_lead(max_lead, nullptr);

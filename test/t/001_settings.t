@@ -30,7 +30,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION idgen');
 is($node->safe_psql('other', "SELECT definition, epoch FROM snowflake_layouts WHERE name = 'idgen'"),
     'time:41 shard:4 sequence:8 tick:1ms|2024-01-01T00:00:00Z', 'without preload the layout is that of the file');
-$node->append_conf('postgresql.conf', "idgen.layout = 'time:41 region:3 shard:7 sequence:12'\nidgen.epoch = '2025-01-01'\n");
+$node->append_conf('postgresql.conf', "idgen.layout = 'time:41 region:3 shard:7 sequence:12'\nidgen.epoch = '2010-01-01'\n");
 
 # Preloaded now.
 configure($node);
@@ -152,7 +152,7 @@ wait_for_state($node, 'breaker');
 $node->safe_psql('postgres', 'CREATE DATABASE fresh_epoch');
 ($state) = sqlstate_of($node, 'CREATE EXTENSION idgen', dbname => 'fresh_epoch');
 is($state, 'IDG02', 'nor does one where the record has another epoch');
-$node->append_conf('postgresql.conf', "idgen.epoch = '2025-01-01'\n");
+$node->append_conf('postgresql.conf', "idgen.epoch = '2010-01-01'\n");
 $node->restart;
 is($node->safe_psql('postgres', 'SELECT snowflake_nextval() < snowflake_nextval()'), 't', 'set right, it goes on');
 

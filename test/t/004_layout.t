@@ -43,9 +43,42 @@ $node->restart;
 is($state, 'IDG06', 'another epoch is another layout');
 ($state, $message) = sqlstate_of($node, 'CREATE EXTENSION idgen', dbname => 'fresh');
 is($state, 'IDG06', 'to the record, too');
-like($message, qr/the record says "time:41 region:3 .* epoch 2025-01-01T/, 'which is named');
-$node->append_conf('postgresql.conf', "idgen.epoch = '2025-01-01'\n");
+like($message, qr/the record says "time:41 region:3 .* epoch 2010-01-01T/, 'which is named');
+$node->append_conf('postgresql.conf', "idgen.epoch = '2010-01-01'\n");
 $node->restart;
+
+# What is not set is what the record says: a cluster goes on in its layout, whatever
+# the defaults of a later version are.
+my $older = new_node('older', "idgen.epoch = '2025-01-01'", "idgen.layout = 'time:41 shard:8 sequence:14'");
+$older->start;
+$older->safe_psql('postgres', 'CREATE EXTENSION idgen');
+my $first = $older->safe_psql('postgres', 'SELECT snowflake_nextval()');
+my $shown = q{SELECT current_setting('idgen.layout'), current_setting('idgen.epoch')};
+$older->stop;
+my $configuration = $older->data_dir . '/postgresql.conf';
+(my $unset = slurp_file($configuration)) =~ s/^idgen\.(epoch|layout).*\n//mg;
+append_to_file("$configuration.new", $unset);
+rename("$configuration.new", $configuration) or die;
+$older->start;
+is($older->safe_psql('postgres', $shown), 'time:41 shard:8 sequence:14 tick:1ms|2025-01-01T00:00:00Z',
+    'settings that are not set are what the record says');
+cmp_ok($older->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $first, 'and issuing goes on');
+$older->reload;
+is($older->safe_psql('postgres', $shown), 'time:41 shard:8 sequence:14 tick:1ms|2025-01-01T00:00:00Z', 'after a reload, too');
+$older->append_conf('postgresql.conf', "idgen.epoch = '2026-01-01'\n");
+$older->restart;
+($state, $message) = sqlstate_of($older, 'SELECT snowflake_nextval()');
+is($state, 'IDG06', 'a setting that is set is not passed over');
+$older->safe_psql('postgres', 'CREATE DATABASE fresh');
+$older->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
+$older->stop;
+(my $plain = slurp_file($configuration)) =~ s/^idgen\..*\n//mg;
+append_to_file("$configuration.new", $plain);
+rename("$configuration.new", $configuration) or die;
+$older->start;
+is($older->safe_psql('fresh', "CREATE EXTENSION idgen; SELECT definition, epoch FROM snowflake_layouts WHERE name = 'idgen'"),
+    'time:41 shard:8 sequence:14 tick:1ms|2025-01-01T00:00:00Z', 'without preloading, CREATE EXTENSION takes them from the record');
+$older->stop;
 
 # A dump carries its layout: in a server with another one it decodes, and
 # doesn't issue.
