@@ -1,30 +1,43 @@
--- Gives rows without an ID one for the time they were created, in one UPDATE.
+-- Gives rows that have no ID one for the time they were created, in one UPDATE:
 --
--- Node 0 is never drawn by an instance, so it is free for IDs made by hand (pin
--- no instance to it). Each row takes the next free slot at or after its time: a
--- slot is a tick and a sequence number, 4,096 slots to a millisecond. The
--- n-th row by time gets slot n + max(slot of its time - n so far), so that
--- crowded milliseconds spill into the next ones and no slot is used twice. Slots
--- up to the last one in the table (of an earlier run) are taken.
+--   psql -v table=orders -v key=order_id -v created=created_at -v id=id -f backfill.sql
 --
--- Here: table pgbench_accounts, key aid, timestamp created, new column id.
-UPDATE pgbench_accounts AS a
-SET id = snowflake_encode(
-        timestamptz 'epoch' + slot / 4096 * interval '1 ms', 0, (slot % 4096)::integer)
-FROM (
-    SELECT aid,
-           n + max(greatest(tick * 4096, free) - n) OVER (ORDER BY n) AS slot
-    FROM (
-        SELECT aid,
-               floor(extract(epoch FROM created) * 1000)::bigint AS tick,
-               row_number() OVER (ORDER BY created, aid) AS n
-        FROM pgbench_accounts
-        WHERE id IS NULL AND created IS NOT NULL
-    ) AS by_time, (
-        SELECT coalesce(floor(extract(epoch FROM snowflake_timestamp(max(id))) * 1000)::bigint * 4096
-                        + snowflake_sequence(max(id)) + 1, 0) AS free
-        FROM pgbench_accounts
-        WHERE snowflake_node(id) = 0
-    ) AS used
-) AS slots
-WHERE a.aid = slots.aid;
+--   table    the table, with its schema if that is not on the search path
+--   key      a column whose values are unique, which is not the ID column
+--   created  a timestamptz column; a row whose value is NULL gets no ID
+--   id       the ID column, snowflakeid or bigint; a row that has an ID keeps it
+--
+-- The caller needs EXECUTE on snowflake_backfill_slots(). That function hands out slots of
+-- node 0, which no instance draws, and never the same slots twice. So the IDs of several
+-- tables, and of several runs, do not collide within this database. A slot is a tick and
+-- a sequence number. The n-th row by time gets slot n + max(slot of its time - n so far):
+-- rows that crowd one tick spill into the next ones, and no slot is used twice.
+\set ON_ERROR_STOP on
+\if :{?table} \else \warn 'set the variable table' \quit \endif
+\if :{?key} \else \warn 'set the variable key' \quit \endif
+\if :{?created} \else \warn 'set the variable created' \quit \endif
+\if :{?id} \else \warn 'set the variable id' \quit \endif
+SELECT :'key' = :'id' AS same \gset
+\if :same \warn 'key and id are the same column' \quit \endif
+\if :{?width} \else \set width 64 \endif
+
+WITH todo AS MATERIALIZED (
+    SELECT t.:"key" AS key, t.:"created" AS created
+    FROM :table AS t
+    WHERE t.:"id" IS NULL AND t.:"created" IS NOT NULL
+), slots AS MATERIALIZED (
+    SELECT s.*
+    FROM (SELECT min(created) AS first, max(created) AS last, count(*) AS rows FROM todo) AS r,
+         snowflake_backfill_slots(r.first, r.last, r.rows, :width) AS s
+    WHERE r.rows > 0
+), by_time AS (
+    SELECT key, row_number() OVER (ORDER BY created, key) AS n,
+           floor(extract(epoch FROM created - first_tick) / extract(epoch FROM tick))::bigint * :width AS wanted
+    FROM todo, slots
+), given AS (
+    SELECT key, n + max(wanted - n) OVER (ORDER BY n) AS slot FROM by_time
+)
+UPDATE :table AS t
+SET :"id" = snowflake_encode(first_tick + slot / :width * tick, 0, first_sequence + slot % :width)
+FROM given, slots
+WHERE t.:"key" = given.key AND t.:"id" IS NULL;

@@ -739,6 +739,101 @@ COMMENT ON FUNCTION @extschema@.snowflake_unmask(@extschema@.snowflakeid, bytea)
 COMMENT ON FUNCTION @extschema@.snowflake_unmask(bigint, bytea) IS 'the ID that a number stands for, by the key it was masked with';
 
 ------------------------------------------------------------------------------
+-- Slots for rows of past times. A slot is a tick and a sequence number of one
+-- node. Each row here says that the sequence numbers from first_sequence on, as
+-- many as width, are handed out in all ticks of a range of time. No two rows of a
+-- node overlap in both. There is no primary key: a subscriber takes in the
+-- publisher's rows beside its own.
+
+CREATE TABLE idgen_internal.backfill (
+    node integer NOT NULL,
+    during tstzrange NOT NULL,
+    first_sequence integer NOT NULL CHECK (first_sequence >= 0),
+    width integer NOT NULL CHECK (width > 0),
+    handed_out timestamptz NOT NULL
+);
+COMMENT ON TABLE idgen_internal.backfill IS 'slots that snowflake_backfill_slots() has handed out';
+COMMENT ON COLUMN idgen_internal.backfill.during IS 'the ticks: from the start of the first to the end of the last';
+COMMENT ON COLUMN idgen_internal.backfill.first_sequence IS 'the least sequence number that was handed out in each of these ticks';
+COMMENT ON COLUMN idgen_internal.backfill.width IS 'how many sequence numbers were handed out in each of these ticks';
+COMMENT ON COLUMN idgen_internal.backfill.handed_out IS 'when that was';
+SELECT pg_catalog.pg_extension_config_dump('idgen_internal.backfill', '');
+
+CREATE FUNCTION @extschema@.snowflake_backfill_slots(
+    from_time timestamptz, until_time timestamptz, row_count bigint,
+    width integer DEFAULT 64, node integer DEFAULT 0,
+    OUT first_tick timestamptz, OUT tick interval, OUT first_sequence integer, OUT last_tick timestamptz)
+    RETURNS record
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    definition text;
+    capacity bigint;
+    wanted tstzrange;
+BEGIN
+    IF row_count < 1 THEN
+        RAISE EXCEPTION 'number of rows must be positive: %', row_count
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF from_time > until_time THEN
+        RAISE EXCEPTION 'the first time is after the last: % > %', from_time, until_time
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT l.definition INTO STRICT definition FROM idgen_internal.layout AS l WHERE l.name = 'idgen';
+    capacity := 1::bigint << (regexp_match(definition, 'sequence:(\d+)'))[1]::integer;
+    tick := replace((regexp_match(definition, 'tick:(\S+)'))[1], 'us', ' us')::interval;
+    IF width < 1 OR width > capacity THEN
+        RAISE EXCEPTION 'width must be from 1 to %: %', capacity, width
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('The layout has %s sequence numbers per tick.', capacity);
+    END IF;
+    -- Rows spill into later ticks where they crowd: at most row_count / width of them.
+    -- Both calls report times and nodes that the layout does not have.
+    first_tick := @extschema@.snowflake_timestamp(@extschema@.snowflake_encode(from_time, node, 0));
+    last_tick := @extschema@.snowflake_timestamp(
+        @extschema@.snowflake_encode(until_time + (row_count / width + 1) * tick, node, 0));
+    IF EXISTS (SELECT FROM @extschema@.snowflake_instance AS i
+               WHERE snowflake_backfill_slots.node BETWEEN i.node AND i.node + i.lanes - 1) THEN
+        RAISE EXCEPTION 'node % is held by this instance', node
+            USING ERRCODE = 'object_in_use',
+                  DETAIL = 'IDs for past times could repeat IDs that it has issued.',
+                  HINT = 'Use a node that no instance is given, such as node 0.';
+    END IF;
+
+    -- One caller after the other, each with a snapshot of what the one before has taken.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'snowflake_backfill_slots() cannot be used in a % transaction', current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state',
+                  DETAIL = 'Slots that were handed out after its start would be handed out again.',
+                  HINT = 'Begin the transaction with ISOLATION LEVEL READ COMMITTED.';
+    END IF;
+    LOCK TABLE idgen_internal.backfill IN SHARE ROW EXCLUSIVE MODE;
+    wanted := tstzrange(first_tick, last_tick, '[]');
+    SELECT min(c.first) INTO first_sequence
+    FROM (SELECT 0 AS first
+          UNION ALL
+          SELECT b.first_sequence + b.width FROM idgen_internal.backfill AS b
+          WHERE b.node = snowflake_backfill_slots.node AND b.during && wanted) AS c
+    WHERE c.first + width <= capacity
+        AND NOT EXISTS (
+            SELECT FROM idgen_internal.backfill AS b
+            WHERE b.node = snowflake_backfill_slots.node AND b.during && wanted
+                AND b.first_sequence < c.first + snowflake_backfill_slots.width
+                AND c.first < b.first_sequence + b.width);
+    IF first_sequence IS NULL THEN
+        RAISE EXCEPTION 'node % has no % sequence numbers left from % to %', node, width, first_tick, last_tick
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Ask for a smaller width, a shorter time, or another node that no instance is given.';
+    END IF;
+    INSERT INTO idgen_internal.backfill (node, during, first_sequence, width, handed_out)
+        VALUES (node, wanted, first_sequence, width, clock_timestamp());
+END
+$$;
+COMMENT ON FUNCTION @extschema@.snowflake_backfill_slots(timestamptz, timestamptz, bigint, integer, integer)
+    IS 'hands out slots for rows of past times, never the same ones again: in each tick from first_tick to last_tick as many sequence numbers as width, from first_sequence on';
+REVOKE ALL ON FUNCTION @extschema@.snowflake_backfill_slots(timestamptz, timestamptz, bigint, integer, integer) FROM PUBLIC;
+
+------------------------------------------------------------------------------
 -- A fleet's coordinator: which node is held by whom, up to which ceiling. Used
 -- where other instances name this database in idgen.registry; it needs no
 -- preloading. Ticks and rows are what src/registry/fleet_registry.h says.

@@ -26,7 +26,7 @@ CREATE TEMP VIEW operating AS
     SELECT unnest(ARRAY['snowflake_accept_clock', 'snowflake_confirm_copy', 'snowflake_confirm_local',
         'snowflake_rotate_node', 'snowflake_drain', 'snowflake_resume', 'snowflake_raise_registry',
         'snowflake_retire_node', 'snowflake_allow_leasing', 'snowflake_create_layout',
-        'snowflake_create_scope', 'snowflake_drop_scope'])::name AS name;
+        'snowflake_create_scope', 'snowflake_drop_scope', 'snowflake_backfill_slots'])::name AS name;
 CREATE TEMP VIEW issuing AS
     SELECT unnest(ARRAY['snowflake_nextval', 'snowflake_id', 'snowflake_batch', 'snowflake_reserve', 'snowflake_reserve_run',
         'snowflake_observe', 'snowflake_reset_stats'])::name AS name;
@@ -60,9 +60,9 @@ SELECT is_empty(
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE prosecdef
          AND NOT (CASE WHEN internal THEN proname IN (SELECT name FROM coordinating) OR proname = 'coordinated_fleet'
-                 ELSE proname IN ('snowflake_create_layout', 'snowflake_create_scope', 'snowflake_drop_scope') END
+                 ELSE proname IN ('snowflake_create_layout', 'snowflake_create_scope', 'snowflake_drop_scope', 'snowflake_backfill_slots') END
              AND proconfig = ARRAY['search_path=pg_catalog, pg_temp'] AND NOT has_function_privilege('public', oid, 'EXECUTE')) $$,
-    'nothing runs with its owner''s rights, but what coordinates, or adds or drops a layout or scope: not for everybody, by no search path but its own');
+    'nothing runs with its owner''s rights, but what coordinates, adds or drops a layout or scope, or hands out slots: not for everybody, by no search path but its own');
 SELECT is_empty(
     $$ SELECT signature FROM functions
        WHERE prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('plpgsql', 'sql'))

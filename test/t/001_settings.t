@@ -171,9 +171,15 @@ sub layout_that_ends_in {
     return ("idgen.layout = 'time:36 shard:10 sequence:12'",
         'idgen.epoch = ' . int(1000 * (time() + $seconds) - 2**36));
 }
-my $ending = new_node('ending', layout_that_ends_in(6));
-$ending->start;
-$ending->safe_psql('postgres', 'CREATE EXTENSION idgen; SELECT snowflake_nextval()');
+my $ending;
+for my $seconds (6, 20, 60) {    # longer where the machine was too slow to issue before the end
+    $ending = new_node("ending_$seconds", layout_that_ends_in($seconds));
+    $ending->start;
+    my ($failed) = sqlstate_of($ending, 'CREATE EXTENSION idgen; SELECT snowflake_nextval()');
+    last if $failed eq '';
+    is($failed, 'IDG04', "the time field ran out within $seconds s, before the first ID");
+    $ending->stop;
+}
 $ending->wait_for_log(qr/WARNING: .*the time field of the layout ends at/);
 wait_for_state($ending, 'exhausted');
 ($state) = sqlstate_of($ending, 'SELECT snowflake_nextval()');
