@@ -51,10 +51,8 @@ async function run(client) {
   is(read, { id: greatest, plain: greatest }, 'a snowflakeid reads as a string, and so does a bigint');
   const issued = await row('INSERT INTO ids DEFAULT VALUES RETURNING id, id::text AS text');
   is([typeof issued.id, issued.id === issued.text], ['string', true], 'RETURNING gives the ID with every digit');
-  is((await row('SELECT snowflake_node(id) = snowflake_node($1::snowflakeid) AS same FROM ids WHERE id = $1', issued.id)).same,
-    true, 'and it goes into a function again, with a cast');
-  is(await row('SELECT snowflake_node($1)', issued.id).catch(error => [error.code, error.message]),
-    ['42725', 'function snowflake_node(unknown) is not unique'], 'which a parameter needs there');
+  is((await row('SELECT snowflake_node(id) = snowflake_node($1) AS same FROM ids WHERE id = $1', issued.id)).same,
+    true, 'and it goes into a function again, without a cast');
   await client.query('DELETE FROM ids WHERE id = $1', [issued.id]);
 
   // JSON: a snowflakeid is a string there; a bigint is a number, which JSON.parse rounds.

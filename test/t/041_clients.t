@@ -29,7 +29,7 @@ sub keeps_promises {
 }
 
 keeps_promises('libpq in binary', 22, $ENV{IDGEN_BINARY_CLIENT}, $node->connstr('postgres'));
-keeps_promises('node-postgres', 19, 'node', "$source/test/clients/node_pg.js",
+keeps_promises('node-postgres', 18, 'node', "$source/test/clients/node_pg.js",
     $node->host, $node->port, 'postgres', scalar getpwuid($>));
 
 # psql, by the lines that matter.
@@ -40,13 +40,14 @@ like($described, qr/^    "items_pkey" PRIMARY KEY, btree \(id\)$/m, 'the key, of
 like($described, qr/FOREIGN KEY \(parent\) REFERENCES items\(id\)/, 'the foreign key');
 
 like($node->safe_psql('postgres', '\dT+ snowflakeid'),
-    qr/^public\|snowflakeid\|snowflakeid\|8\|\|[^|]+\|\|64-bit ID: time, node and sequence in one number$/, '\dT+: eight bytes and a comment');
+    qr/^public\|snowflakeid\|snowflakeid\|8\|\|[^|]+\|[^|]*=U\/[^|]*\|64-bit ID: time, node and sequence in one number$/, '\dT+: eight bytes and a comment');
 is($node->safe_psql('postgres', '\dT'), 'public|snowflakeid|64-bit ID: time, node and sequence in one number', '\dT: the only type');
 my %meaning = ('=' => 'equal', '<>' => 'not equal', '<' => 'less than', '<=' => 'less than or equal', '>' => 'greater than',
     '>=' => 'greater than or equal');
 my @operators;
 for my $symbol (sort keys %meaning) {
-    push @operators, "public|$symbol|$_|boolean|$meaning{$symbol}" for 'bigint|snowflakeid', 'snowflakeid|bigint', 'snowflakeid|snowflakeid';
+    push @operators, "public|$symbol|$_|boolean|$meaning{$symbol}" for 'bigint|snowflakeid', 'snowflakeid|bigint', 'snowflakeid|snowflakeid',
+      'idgen_internal.any_numeric|snowflakeid', 'snowflakeid|idgen_internal.any_numeric';
 }
 my %times = ('<' => 'before', '<=' => 'not after', '>' => 'after', '>=' => 'not before');
 for my $symbol (sort keys %times) {
@@ -54,11 +55,12 @@ for my $symbol (sort keys %times) {
       "public|$symbol|timestamp with time zone|snowflakeid|boolean|time is $times{$symbol} the time of the ID";
 }
 is(join("\n", sort split /\n/, $node->safe_psql('postgres', '\do')), join("\n", sort @operators),
-    '\do: six comparisons, with bigint on either side, four with times, and no others');
+    '\do: six comparisons, with bigint and numeric on either side, four with times, and no others');
 is($node->safe_psql('postgres', '\do = snowflakeid bigint'), 'public|=|snowflakeid|bigint|boolean|equal', '\do of one');
 is($node->safe_psql('postgres', '\dC snowflakeid'), join("\n",
         'bigint|snowflakeid|(binary coercible)|in assignment', 'integer|snowflakeid|from_int4|in assignment',
-        'numeric|snowflakeid|from_numeric|in assignment', 'snowflakeid|bigint|(binary coercible)|in assignment'),
+        'numeric|snowflakeid|from_numeric|in assignment', 'smallint|snowflakeid|from_int2|in assignment',
+        'snowflakeid|bigint|(binary coercible)|in assignment'),
     '\dC: no cast is implicit');
 like($node->safe_psql('postgres', '\dAc * snowflakeid'), qr/^btree\|snowflakeid\|\|snowflakeid_ops\|yes\nhash\|snowflakeid\|\|snowflakeid_ops\|yes$/m,
     '\dAc: the default classes');
