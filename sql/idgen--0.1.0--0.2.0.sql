@@ -292,7 +292,6 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.snowflake_backfill_slots(timestamptz, timestamptz, bigint, integer, integer)
     IS 'hands out slots for rows of past times, never the same ones again: in each tick from first_tick to last_tick as many sequence numbers as width, from first_sequence on';
-REVOKE ALL ON FUNCTION @extschema@.snowflake_backfill_slots(timestamptz, timestamptz, bigint, integer, integer) FROM PUBLIC;
 
 ------------------------------------------------------------------------------
 -- A fleet's coordinator
@@ -355,7 +354,7 @@ DECLARE
     readable constant text[] := ARRAY['layout', 'snowflake_layouts', 'scope', 'snowflake_scopes'];
     -- pg_dump and a restore by a database's owner read and write these. The triggers
     -- of the tables say which rows they take.
-    dumped constant text[] := ARRAY['layout', 'scope', 'fleet', 'node'];
+    dumped constant text[] := ARRAY['backfill', 'layout', 'scope', 'fleet', 'node'];
     found_rights constant jsonb := nullif(current_setting('idgen_update.rights'), '')::jsonb;
     member record;
     found_right jsonb;
