@@ -26,6 +26,8 @@ class RegistryLink {
   Registry &registry() { return *registry_; }
   // For people: "local", or the endpoints without credentials.
   const std::string &name() const { return name_; }
+  // What the record's file system calls for, to be logged once; empty: nothing.
+  std::string take_note() { return record_.take_note(); }
 
  private:
   std::uint64_t system_;

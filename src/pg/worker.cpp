@@ -170,6 +170,9 @@ void Worker::save() {
 // What came of a request, for the log and the views.
 void Worker::note_reply() {
   count_request(reply_, monotonic_ns() - asked_at_);
+  if (const std::string note = link_.take_note(); !note.empty()) {
+    ereport(LOG, (errmsg("idgen: %s", note.c_str())));
+  }
   if (const FleetView *fleet = link_.registry().fleet()) {
     if (!fleet->warning.empty() && fleet->warning != warned_) {
       ereport(WARNING, (errmsg("idgen: %s", fleet->warning.c_str())));

@@ -17,9 +17,12 @@ namespace idgen {
 namespace {
 
 constexpr std::string_view kTitle = "idgen record 1";
+constexpr std::string_view kMarkerText = "This data directory has a record of idgen.\n";
 constexpr std::size_t kMaxFileSize = 32768;
 // How many nodes of earlier copies a record carries along.
 constexpr std::size_t kMaxFormer = 256;
+// How many nodes that were left it carries along: four blocks of 64 lanes.
+constexpr std::size_t kMaxLeft = 256;
 
 std::uint32_t checksum_of(std::string_view text) {
   return static_cast<std::uint32_t>(
@@ -44,6 +47,11 @@ class LineReader {
     if (found.empty()) return found;
     if (found.front() != ' ') return fail(name);
     return found.substr(1);
+  }
+
+  // Whether this line is next: one that not every record has.
+  bool has(std::string_view name) const {
+    return rest_.starts_with(name) && rest_.substr(name.size()).starts_with(" =");
   }
 
   template <typename T>
@@ -173,15 +181,26 @@ bool write_all(int fd, std::string_view text) {
   return true;
 }
 
-// The inode of an open file or directory.
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
+std::int64_t to_ns(std::int64_t seconds, std::int64_t ns) {
+  return seconds * kNsPerSecond + ns;
+}
+
+// The inode of an open file or directory. Where statx() is not to be had (old
+// kernels, filters of system calls), its birth is unknown.
 bool identify(int fd, Inode &inode) {
   struct statx info {};
-  if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0) return false;
-  inode.number = info.stx_ino;
-  inode.birth_ns = 0;
-  if ((info.stx_mask & STATX_BTIME) != 0) {
-    inode.birth_ns = std::int64_t{info.stx_btime.tv_sec} * 1'000'000'000 + info.stx_btime.tv_nsec;
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) == 0) {
+    inode = {info.stx_ino, 0};
+    if ((info.stx_mask & STATX_BTIME) != 0) {
+      inode.birth_ns = to_ns(info.stx_btime.tv_sec, info.stx_btime.tv_nsec);
+    }
+    return true;
   }
+  struct stat old {};
+  if (fstat(fd, &old) != 0) return false;
+  inode = {old.st_ino, 0};
   return true;
 }
 
@@ -190,11 +209,41 @@ bool identify_directory(const std::string &path, Inode &inode) {
   return directory.ok() && identify(directory.get(), inode);
 }
 
-bool sync_directory(const std::string &path, std::string &why) {
-  const Descriptor directory(open_retrying(path, O_RDONLY | O_DIRECTORY));
-  if (directory.ok() && fsync(directory.get()) == 0) return true;
-  why = errno_text("fsync directory", path);
-  return false;
+// Times in whole seconds are too coarse to tell a copy from its original.
+bool is_fine(std::int64_t ns) {
+  return ns % kNsPerSecond != 0;
+}
+
+enum class Sameness : std::uint8_t {
+  same,
+  renumbered,  // another number, the same birth
+  other,
+  unknown,  // another number, and no birth to compare
+};
+
+Sameness compare(const Inode &recorded, const Inode &here) {
+  const bool has_births = recorded.birth_ns != 0 && here.birth_ns != 0;
+  if (has_births && recorded.birth_ns != here.birth_ns) return Sameness::other;
+  if (recorded.number == here.number) return Sameness::same;
+  return has_births && is_fine(here.birth_ns) ? Sameness::renumbered : Sameness::unknown;
+}
+
+// Births are told to a few milliseconds, so a copy that was made at once may have
+// those of its original. A copy's folder and file are born together: where these were
+// not, it is none.
+bool are_born_apart(const OwnRecord &record) {
+  return record.directory.birth_ns != 0 &&
+         record.file.birth_ns - record.directory.birth_ns >= kNsPerSecond;
+}
+
+// The ctime of the marker; 0: there is none, or it cannot be told. `touch`: makes it
+// now first.
+std::int64_t marker_time(const std::string &path, bool touch) {
+  const Descriptor file(open_retrying(path, O_RDONLY));
+  if (!file.ok() || (touch && futimens(file.get(), nullptr) != 0)) return 0;
+  struct stat info {};
+  if (fstat(file.get(), &info) != 0) return 0;
+  return to_ns(info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
 }
 
 bool can_be_read(std::string_view text) {
@@ -238,6 +287,27 @@ void disown(OwnRecord &record) {
   }
 }
 
+void leave(OwnRecord &record, const OwnRecord &before) {
+  for (std::uint32_t i = 0; i < 1U << before.log2_lanes; ++i) {
+    const std::uint32_t node = before.node + i;
+    if (holds(record, node)) continue;
+    std::erase_if(record.left, [node](const PastNode &known) { return known.node == node; });
+    record.left.push_back({node, before.ceiling});
+  }
+  while (record.left.size() > kMaxLeft) {
+    const auto lowest = std::min_element(
+        record.left.begin(), record.left.end(),
+        [](const PastNode &a, const PastNode &b) { return a.ceiling < b.ceiling; });
+    record.base = std::max(record.base, lowest->ceiling + 1);
+    record.left.erase(lowest);
+  }
+}
+
+void raise_base(OwnRecord &record) {
+  record.base = std::max(record.base, record.ceiling + 1);
+  for (const PastNode &left : record.left) record.base = std::max(record.base, left.ceiling + 1);
+}
+
 std::string to_text(const OwnRecord &record) {
   std::string text(kTitle);
   const auto line = [&text](std::string_view name, const std::string &value) {
@@ -252,6 +322,7 @@ std::string to_text(const OwnRecord &record) {
   line("system", std::to_string(record.system));
   line("file", inode_text(record.file));
   line("directory", inode_text(record.directory));
+  if (record.marker_ns != 0) line("marker", std::to_string(record.marker_ns));
   line("incarnation", to_hex(record.incarnation));
   line("node", std::to_string(record.node));
   line("log2_lanes", std::to_string(record.log2_lanes));
@@ -282,6 +353,7 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   lines.number("system", read.system);
   lines.inode("file", read.file);
   lines.inode("directory", read.directory);
+  if (lines.has("marker")) lines.number("marker", read.marker_ns);
 
   if (!from_hex(lines.value("incarnation"), read.incarnation)) lines.fail("incarnation");
 
@@ -314,10 +386,29 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   return true;
 }
 
+namespace {
+
+// A first start, or a record that was there and is not.
+RecordStore::Load missing(const std::string &marker, const std::string &record,
+                          const std::string &directory, std::string &why) {
+  if (access(marker.c_str(), F_OK) != 0) {
+    if (errno == ENOENT) return RecordStore::Load::missing;
+    why = errno_text("look for file", marker);
+    return RecordStore::Load::unreadable;
+  }
+  why = "the file \"" + record + "\" is missing, and \"" + marker +
+        "\" says that there was one: if \"" + directory +
+        "\" is a mount of its own, mount it; if the record is gone for good, remove \"" + marker +
+        "\"";
+  return RecordStore::Load::damaged;
+}
+
+}  // namespace
+
 RecordStore::Load RecordFile::load(OwnRecord &record, bool &copied, std::string &why) const {
   const Descriptor file(open_retrying(path(), O_RDONLY));
   if (!file.ok()) {
-    if (errno == ENOENT) return Load::missing;
+    if (errno == ENOENT) return missing(marker_path(), path(), directory_, why);
     why = errno_text("open file", path());
     return Load::unreadable;
   }
@@ -344,8 +435,61 @@ RecordStore::Load RecordFile::load(OwnRecord &record, bool &copied, std::string 
     why = "the file \"" + path() + "\" is damaged: " + why;
     return Load::damaged;
   }
-  copied = record.file != here || record.directory != directory;
+  const Sameness file_is = compare(record.file, here);
+  const Sameness directory_is = compare(record.directory, directory);
+  const auto either_is = [=](Sameness is) { return file_is == is || directory_is == is; };
+  if (either_is(Sameness::other)) {
+    copied = true;
+  } else if (either_is(Sameness::unknown)) {
+    const std::int64_t marker_ns = marker_time(marker_path(), false);
+    copied = record.marker_ns != marker_ns || !is_fine(marker_ns);
+  } else {
+    copied = either_is(Sameness::renumbered) && !are_born_apart(record);
+  }
   return Load::loaded;
+}
+
+std::string RecordFile::parent() const {
+  const std::size_t slash = directory_.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : directory_.substr(0, slash);
+}
+
+// Like PostgreSQL, passes over file systems that cannot fsync a directory.
+bool RecordFile::sync_directory(const std::string &path, std::string &why) {
+  const Descriptor directory(open_retrying(path, O_RDONLY | O_DIRECTORY));
+  if (directory.ok() && fsync(directory.get()) == 0) return true;
+  const bool is_unsupported = directory.ok() && (errno == EBADF || errno == EINVAL);
+  why = errno_text("fsync directory", path);
+  if (!is_unsupported) return false;
+  if (syncs_directories_) {
+    note_ = why +
+            "; the file system does not support that, so the record may be lost if the "
+            "machine crashes";
+  }
+  syncs_directories_ = false;
+  return true;
+}
+
+// Comes after the record: a marker without one is refused.
+bool RecordFile::make_marker(std::string &why) {
+  if (marker_is_durable_ && access(marker_path().c_str(), F_OK) == 0) return true;
+  marker_is_durable_ = false;
+  // Only a new one is written: the record may name the time at which it last changed.
+  int fd = open_retrying(marker_path(), O_WRONLY | O_CREAT | O_EXCL);
+  const bool is_new = fd >= 0;
+  if (!is_new && errno == EEXIST) fd = open_retrying(marker_path(), O_RDONLY);
+  const Descriptor file(fd);
+  if (!file.ok()) {
+    why = errno_text("create file", marker_path());
+    return false;
+  }
+  if ((is_new && !write_all(file.get(), kMarkerText)) || fsync(file.get()) != 0) {
+    why = errno_text("write file", marker_path());
+    return false;
+  }
+  marker_is_durable_ = sync_directory(parent(), why);
+  return marker_is_durable_;
 }
 
 // The folder's own name must be durable before the record in it counts, whoever
@@ -358,11 +502,7 @@ bool RecordFile::make_directory(std::string &why) {
     return false;
   }
   if (directory_is_durable_) return true;
-  const std::size_t slash = directory_.rfind('/');
-  const std::string parent = slash == std::string::npos ? "."
-                             : slash == 0               ? "/"
-                                                        : directory_.substr(0, slash);
-  directory_is_durable_ = sync_directory(parent, why);
+  directory_is_durable_ = sync_directory(parent(), why);
   // After a failed fsync the next one says nothing of what the first should have
   // written: an empty folder is made anew.
   if (!directory_is_durable_) (void)rmdir(directory_.c_str());
@@ -378,10 +518,19 @@ bool RecordFile::store(OwnRecord &record, std::string &why) {
   }
   {
     const Descriptor file(open_retrying(temporary, O_WRONLY | O_CREAT | O_EXCL));
-    if (!file.ok() || !identify(file.get(), record.file) ||
-        !identify_directory(directory_, record.directory)) {
+    if (!file.ok()) {
       why = errno_text("create file", temporary);
       return false;
+    }
+    if (!identify(file.get(), record.file) || !identify_directory(directory_, record.directory)) {
+      why = errno_text("read the status of file", temporary);
+      return false;
+    }
+    const bool has_births = record.file.birth_ns != 0 && record.directory.birth_ns != 0;
+    record.marker_ns = 0;
+    if (!has_births) {
+      record.marker_ns = marker_time(marker_path(), !marker_is_touched_);
+      marker_is_touched_ = true;
     }
     const std::string text = to_text(record);
     if (!can_be_read(text)) {
@@ -401,7 +550,7 @@ bool RecordFile::store(OwnRecord &record, std::string &why) {
     why = errno_text("rename file", temporary);
     return false;
   }
-  return sync_directory(directory_, why);
+  return sync_directory(directory_, why) && make_marker(why);
 }
 
 }  // namespace idgen

@@ -11,6 +11,8 @@
 //    system = 7449876543210987654
 //    file = 2097161 1732340000123456789      the record's own inode and its birth, Unix ns
 //    directory = 2097155 1732330000987654321 its directory's
+//    marker = 1732340000123456789      only where births are unknown: when the marker's
+//                                      inode last changed, Unix ns
 //    incarnation = 0123456789abcdef0123456789abcdef
 //    node = 397
 //    log2_lanes = 0
@@ -30,7 +32,16 @@
 // failed is never trusted: the next attempt writes a new one.
 //
 // Since a copy of the file has another inode than the one it names, or lies in
-// another directory, a copied data directory shows.
+// another directory, a copied data directory shows. Inode numbers alone are not
+// enough: some file systems (overlay, FUSE) number inodes at each mount. There the
+// time of birth tells: nothing can give a copy the birth of its original. Where
+// births are unknown too, the marker's ctime tells, which nothing can set either: a
+// process touches the marker at its first store, and each store writes its ctime
+// down.
+//
+// The marker is a file beside the directory, `directory` + ".marker". It says that
+// there has been a record. If the record is missing then, this is no first start:
+// the directory may be a mount of its own that is not mounted.
 
 #ifndef IDGEN_REGISTRY_OWN_RECORD_H
 #define IDGEN_REGISTRY_OWN_RECORD_H
@@ -38,6 +49,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "idgen/layout.h"
@@ -71,6 +83,7 @@ struct OwnRecord {
   std::uint64_t system = 0;  // PostgreSQL's system identifier
   Inode file;
   Inode directory;
+  std::int64_t marker_ns = 0;  // ctime of the marker, Unix time; 0: not known
   Incarnation incarnation;
   std::uint32_t node = 0;
   std::uint32_t log2_lanes = 0;
@@ -92,6 +105,21 @@ bool from_hex(std::string_view text, Incarnation &value);
 // The record is becoming a copy's: it names its original's nodes as former ones,
 // for good, with the ceilings that it knows of.
 void disown(OwnRecord &record);
+
+// Returns whether the record names this node as held.
+inline bool holds(const OwnRecord &record, std::uint32_t node) noexcept {
+  return record.node >> record.log2_lanes == node >> record.log2_lanes;
+}
+
+// Adds the nodes that `before` held and `record` does not to the record's `left`,
+// with the ceiling of `before`. What no longer fits the list raises `base` instead.
+void leave(OwnRecord &record, const OwnRecord &before);
+
+// Raises `base` above every ceiling that the record knows this instance to have
+// held. Required before a node of another registry is taken: that registry knows
+// nothing of those ceilings, and a rotation may have left the highest of them
+// behind.
+void raise_base(OwnRecord &record);
 
 // The file's text, and back. from_text() is strict: every line once, in this
 // order, nothing else, the checksum right; otherwise false and `why`.
@@ -126,12 +154,23 @@ class RecordFile final : public RecordStore {
   bool store(OwnRecord &record, std::string &why) override;
 
   std::string path() const { return directory_ + "/record"; }
+  std::string marker_path() const { return directory_ + ".marker"; }
+
+  // Returns what is worth logging once, and forgets it; empty: nothing.
+  std::string take_note() { return std::exchange(note_, {}); }
 
  private:
   bool make_directory(std::string &why);
+  bool make_marker(std::string &why);
+  bool sync_directory(const std::string &path, std::string &why);
+  std::string parent() const;
 
   std::string directory_;
   bool directory_is_durable_ = false;  // its own name in its parent
+  bool marker_is_durable_ = false;
+  bool marker_is_touched_ = false;
+  bool syncs_directories_ = true;
+  std::string note_;
 };
 
 }  // namespace idgen

@@ -195,8 +195,27 @@ is($state, 'IDG01', 'a copy pinned to the original\'s shard issues nothing');
 like($message, qr/is a copy of one that holds node $id_node, which idgen\.shard pins here too/, 'and says why');
 $pinned->stop;
 
-# A missing record is a first start.
+# A missing record is none, if there was one: the folder may be a mount of its own.
+my $folder = $node->data_dir . '/idgen';
+rename($folder, "$folder.away") or die;
+mkdir($folder) or die;
+$node->start;
+wait_for_state($node, 'fenced');
+($state, $message) = sqlstate_of($node, 'SELECT snowflake_nextval()');
+is($state, 'IDG01', 'a folder that is not mounted: nothing is issued');
+like($message, qr/"idgen\/record" is missing.*"idgen" is a mount of its own/, 'and the error says so');
+is((sqlstate_of($node, 'CREATE DATABASE unmounted'))[0], 'none', 'the server runs');
+is((sqlstate_of($node, 'CREATE EXTENSION idgen', dbname => 'unmounted'))[0], 'IDG01',
+    'no layout is recorded meanwhile');
+rmdir($folder) or die;
+rename("$folder.away", $folder) or die;
+wait_for_state($node);
+is($node->safe_psql('postgres', 'SELECT node FROM snowflake_instance'), $id_node, 'mounted: it goes on with its node');
+$node->stop;
+
+# Without the marker it is a first start.
 unlink($record) or die "could not remove $record: $!";
+unlink("$folder.marker") or die "could not remove $folder.marker: $!";
 $node->start;
 cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', 0, 'a missing record is a first start');
 cmp_ok(instance($node, 'node'), '>', 0, 'with a node that is drawn');

@@ -116,6 +116,7 @@ my ($state, $message) = sqlstate_of($node, 'SELECT snowflake_nextval()');
 is($state, 'IDG01', 'damaged at a start: refused');
 like($message, qr/damaged/, 'damaged at a start: and says so');
 rename(record_of($node), record_of($node) . '.damaged') or die;
+unlink($node->data_dir . '/idgen.marker') or die;
 wait_for_state($node);
 cmp_ok(tick_of_last(), '>', $last, 'moved away, as the docs say: it goes on by itself');
 

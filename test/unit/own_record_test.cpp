@@ -1,10 +1,12 @@
 #include "registry/own_record.h"
 
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
 
@@ -70,6 +72,7 @@ RC_GTEST_PROP(OwnRecord, gives_back_what_was_written, ()) {
   record.system = *rc::gen::arbitrary<std::uint64_t>();
   record.file = {*rc::gen::arbitrary<std::uint64_t>(), *rc::gen::arbitrary<std::int64_t>()};
   record.directory = {*rc::gen::arbitrary<std::uint64_t>(), *rc::gen::arbitrary<std::int64_t>()};
+  record.marker_ns = *rc::gen::arbitrary<std::int64_t>();
   record.incarnation.words = {*rc::gen::arbitrary<std::uint64_t>(),
                               *rc::gen::arbitrary<std::uint64_t>()};
   record.log2_lanes = *rc::gen::inRange<std::uint32_t>(0, 7);
@@ -88,6 +91,41 @@ RC_GTEST_PROP(OwnRecord, gives_back_what_was_written, ()) {
   std::string why;
   RC_ASSERT(from_text(to_text(record), again, why));
   RC_ASSERT(again == record);
+}
+
+// As 0.1.0 wrote it.
+TEST(OwnRecord, a_record_of_an_earlier_version_is_read) {
+  constexpr std::string_view kText =
+      "idgen record 1\n"
+      "layout = time:41 region:3 shard:7 sequence:12 tick:1ms\n"
+      "epoch = 2025-01-01T00:00:00Z\n"
+      "registry = local\n"
+      "fleet =\n"
+      "generation = 0\n"
+      "revision = 0\n"
+      "system = 7449876543210987654\n"
+      "file = 2097161 1732340000123456789\n"
+      "directory = 2097155 1732330000987654321\n"
+      "incarnation = 0123456789abcdeffedcba9876543210\n"
+      "node = 397\n"
+      "log2_lanes = 0\n"
+      "ceiling = 59876543210\n"
+      "former = 12@59876000000 845@7\n"
+      "left = 77@59876000000 78@1\n"
+      "base = 4711\n"
+      "boot = 01234567-89ab-cdef-0123-456789abcdef\n"
+      "boottime = 86400000000000\n"
+      "issuing = 59876540210000000\n"
+      "window = 3000000000\n"
+      "checksum = 0ca69025\n";
+  OwnRecord record;
+  std::string why;
+  ASSERT_TRUE(from_text(kText, record, why)) << why;
+  OwnRecord expected = sample();
+  expected.file = {2097161, 1732340000123456789};
+  expected.directory = {2097155, 1732330000987654321};
+  EXPECT_EQ(record, expected);
+  EXPECT_EQ(record.marker_ns, 0);
 }
 
 TEST(OwnRecord, every_changed_or_missing_byte_shows) {
@@ -224,6 +262,118 @@ TEST_F(OwnRecordFile, an_older_record_put_back_in_place_shows) {
   bool copied = false;
   ASSERT_EQ(file.load(record, copied, why_), RecordFile::Load::loaded);
   EXPECT_TRUE(copied);
+}
+
+// What load() says of the place of a record that is rewritten in place.
+class RecordsPlace : public OwnRecordFile {
+ protected:
+  void SetUp() override {
+    OwnRecordFile::SetUp();
+    file_ = std::make_unique<RecordFile>(directory());
+    OwnRecord record = sample();
+    ASSERT_TRUE(file_->store(record, why_)) << why_;
+    // Once more, now that there is a marker.
+    ASSERT_TRUE(file_->store(record, why_)) << why_;
+    here_ = record;
+  }
+  bool is_copy(OwnRecord record) {
+    std::ofstream(file_->path(), std::ios::trunc) << to_text(record);
+    bool copied = false;
+    EXPECT_EQ(file_->load(record, copied, why_), RecordFile::Load::loaded) << why_;
+    return copied;
+  }
+  std::int64_t marker_time() const {
+    struct stat info {};
+    EXPECT_EQ(stat(file_->marker_path().c_str(), &info), 0);
+    return std::int64_t{info.st_ctim.tv_sec} * 1'000'000'000 + info.st_ctim.tv_nsec;
+  }
+
+  std::unique_ptr<RecordFile> file_;
+  OwnRecord here_;
+};
+
+TEST_F(RecordsPlace, a_birth_that_one_side_does_not_know_is_no_difference) {
+  EXPECT_FALSE(is_copy(here_));
+  OwnRecord old = here_;
+  old.file.birth_ns = old.directory.birth_ns = 0;
+  EXPECT_FALSE(is_copy(old));
+  old = here_;
+  old.directory.birth_ns = 0;
+  EXPECT_FALSE(is_copy(old));
+}
+
+// As in an overlay, which numbers inodes at each mount.
+TEST_F(RecordsPlace, other_numbers_with_the_same_births_are_no_copy) {
+  if (here_.file.birth_ns == 0) GTEST_SKIP() << "this file system keeps no time of birth";
+  OwnRecord renumbered = here_;
+  ++renumbered.directory.number;
+  EXPECT_TRUE(is_copy(renumbered)) << "the births are so near that a copy may have them too";
+  const auto is_apart = [this] {
+    return here_.file.birth_ns - here_.directory.birth_ns > 1'000'000'000;
+  };
+  while (!is_apart()) {
+    ASSERT_TRUE(file_->store(here_, why_)) << why_;
+  }
+  renumbered = here_;
+  ++renumbered.directory.number;
+  EXPECT_FALSE(is_copy(renumbered));
+  ++renumbered.file.number;
+  EXPECT_FALSE(is_copy(renumbered));
+  ++renumbered.directory.birth_ns;
+  EXPECT_TRUE(is_copy(renumbered));
+  renumbered = here_;
+  ++renumbered.file.birth_ns;
+  EXPECT_TRUE(is_copy(renumbered)) << "the same number, given to another file";
+}
+
+// As with FUSE.
+TEST_F(RecordsPlace, other_numbers_without_births_are_a_copy_but_for_the_markers_time) {
+  OwnRecord renumbered = here_;
+  for (Inode *inode : {&renumbered.file, &renumbered.directory}) *inode = {inode->number + 1, 0};
+  renumbered.marker_ns = 0;
+  EXPECT_TRUE(is_copy(renumbered)) << "nothing vouches for it";
+  renumbered.marker_ns = marker_time();
+  EXPECT_FALSE(is_copy(renumbered));
+  ++renumbered.marker_ns;
+  EXPECT_TRUE(is_copy(renumbered)) << "the marker of a copy, or an older record";
+  // A birth that differs is a copy, whatever the marker says.
+  if (here_.file.birth_ns == 0) return;
+  renumbered.marker_ns = marker_time();
+  renumbered.file = here_.file;
+  ++renumbered.file.birth_ns;
+  EXPECT_TRUE(is_copy(renumbered));
+}
+
+TEST_F(RecordsPlace, a_copied_marker_has_another_time) {
+  const std::int64_t before = marker_time();
+  std::int64_t copied = before;
+  while (copied == before) {
+    const std::string copy = (root_ / "copy.marker").string();
+    fs::remove(copy);
+    fs::copy(file_->marker_path(), copy);
+    struct stat info {};
+    ASSERT_EQ(stat(copy.c_str(), &info), 0);
+    copied = std::int64_t{info.st_ctim.tv_sec} * 1'000'000'000 + info.st_ctim.tv_nsec;
+  }
+  EXPECT_GT(copied, before);
+}
+
+TEST_F(RecordsPlace, a_record_that_is_missing_is_no_first_start) {
+  fs::remove_all(directory());
+  OwnRecord record;
+  bool copied = false;
+  EXPECT_EQ(file_->load(record, copied, why_), RecordFile::Load::damaged);
+  EXPECT_NE(why_.find("is a mount of its own"), std::string::npos) << why_;
+  fs::create_directory(directory());  // where something else was mounted
+  EXPECT_EQ(file_->load(record, copied, why_), RecordFile::Load::damaged);
+  fs::remove(file_->marker_path());
+  EXPECT_EQ(file_->load(record, copied, why_), RecordFile::Load::missing);
+  // A record without a marker is one that an earlier version wrote.
+  ASSERT_TRUE(file_->store(here_, why_)) << why_;
+  fs::remove(file_->marker_path());
+  EXPECT_EQ(file_->load(record, copied, why_), RecordFile::Load::loaded);
+  ASSERT_TRUE(file_->store(here_, why_)) << why_;
+  EXPECT_TRUE(fs::exists(file_->marker_path()));
 }
 
 TEST_F(OwnRecordFile, a_damaged_record_is_not_a_missing_one) {
