@@ -173,6 +173,9 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
       request.issuing_tick = std::max(request.issuing_tick, highest_);
     }
     if (confirmed_) request.issuing_tick = std::max(request.issuing_tick, confirmed_floor_);
+    // A lead over the wall clock that is no rollback is smaller than this.
+    request.unvouched_tick =
+        layout_.tick_of(sample.wall) + layout_.ticks_covering(policy.max_skew + policy.window);
   }
 }
 

@@ -47,6 +47,8 @@ struct RegistryRequest {
   std::uint32_t node = 0;          // resume, extend, release, retire: the node
   std::uint64_t node_epoch = 0;    // resume, extend: as acquire answered it
   std::uint64_t issuing_tick = 0;  // acquire: the floor is not below this
+  std::uint64_t unvouched_tick = 0;  // acquire, local: nor is the floor of a pinned node below this
+                                     // if no record of this directory names the node
   std::uint64_t latest = UINT64_MAX;  // acquire, fresh: a floor above this is of no use
   std::uint64_t ticks = 0;            // acquire: how far above the floor the ceiling should lie
   std::uint64_t ceiling = 0;          // extend: the ceiling wanted; resume: the one published;

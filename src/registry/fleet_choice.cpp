@@ -180,6 +180,7 @@ std::uint64_t FleetRegistry::coordinator_tick(std::int64_t ahead_ns) const {
 FleetRegistry::Next FleetRegistry::take(const Choice &choice, std::uint32_t range_first) {
   FleetWrite write = write_of(rows_of(range_first + choice.first, request_.log2_lanes));
   const std::uint64_t old = effective_ceiling(write.nodes, view_.root);
+  if (record_found_ && record_.fleet != view_.root.id) raise_base(record_);
   floor_ = std::max(request_.issuing_tick, record_.base);
   if (request_.fresh) {
     // Strictly above: a word that is set back must not be set to an ID that could
@@ -187,6 +188,11 @@ FleetRegistry::Next FleetRegistry::take(const Choice &choice, std::uint32_t rang
     floor_ = std::max(floor_, old + 1);
   } else {
     floor_ = std::max({floor_, old, record_.ceiling});
+  }
+  for (const PastNode &left : record_.left) {
+    const bool is_taken =
+        left.node >= write.nodes.front().node && left.node <= write.nodes.back().node;
+    if (is_taken) floor_ = std::max(floor_, left.ceiling + 1);
   }
   const std::uint64_t end = issue_.max_ceiling();
   if (floor_ >= end) {

@@ -402,7 +402,7 @@ FleetRegistry::Next FleetRegistry::load_record() {
 FleetRegistry::Next FleetRegistry::look() {
   if (const Next next = load_record(); next != Next::proceed) return next;
   reply_.evidence.known = record_found_ && !record_copied_;
-  reply_.evidence.same_boot = record_.boot == host_.boot;
+  reply_.evidence.same_boot = host_.is_boot_of(record_);
   reply_.evidence.boottime = record_.boottime;
   reply_.evidence.issuing = record_.issuing;
   reply_.evidence.window = record_.window;
@@ -431,6 +431,10 @@ FleetRegistry::Next FleetRegistry::keep_record() {
   next.node = reply_.node;
   next.log2_lanes = reply_.log2_lanes;
   next.ceiling = extends ? std::max(record_.ceiling, reply_.ceiling) : reply_.ceiling;
+  if (!extends) {
+    std::erase_if(next.left, [&next](const PastNode &left) { return holds(next, left.node); });
+    if (record_found_ && !record_copied_) leave(next, record_);
+  }
   next.boot = host_.boot;
   next.boottime = request_.boottime;
   next.issuing = request_.issuing_ns;

@@ -9,9 +9,6 @@
 namespace idgen {
 namespace {
 
-// How many nodes that were left a record carries along: four blocks of 64 lanes.
-constexpr std::size_t kMaxLeft = 256;
-
 // Aligned nodes that are held as one.
 struct Held {
   std::uint32_t first = 0;
@@ -34,7 +31,7 @@ std::string name_of(const Held &held) {
 std::string boot_id() {
   char text[64] = {};
   std::FILE *file = std::fopen("/proc/sys/kernel/random/boot_id", "re");
-  if (file == nullptr) return "unknown";
+  if (file == nullptr) return LocalHost::kUnknownBoot;
   const std::size_t length = std::fread(text, 1, sizeof(text), file);
   std::fclose(file);
   const std::string_view whole(text, length);
@@ -46,21 +43,6 @@ bool names(const std::vector<PastNode> &nodes, const Held &held) {
                      [&held](const PastNode &past) { return held.has(past.node); });
 }
 
-// Nodes are left, with this ceiling, for those that `record` names now. What no
-// longer fits the list raises the base instead.
-void leave(OwnRecord &record, const Held &held, std::uint64_t ceiling) {
-  for (std::uint32_t i = 0; i < held.size(); ++i) {
-    if (held_by(record).has(held.first + i)) continue;
-    record.left.push_back({held.first + i, ceiling});
-    if (record.left.size() <= kMaxLeft) continue;
-    const auto lowest = std::min_element(
-        record.left.begin(), record.left.end(),
-        [](const PastNode &a, const PastNode &b) { return a.ceiling < b.ceiling; });
-    record.base = std::max(record.base, lowest->ceiling + 1);
-    record.left.erase(lowest);
-  }
-}
-
 }  // namespace
 
 LocalHost LocalHost::here(std::uint64_t system) {
@@ -70,7 +52,7 @@ LocalHost LocalHost::here(std::uint64_t system) {
 }
 
 LocalRegistry::LocalRegistry(RecordStore &store, const Layout &layout, LocalHost host)
-    : store_(store), layout_(layout), host_(std::move(host)) {}
+    : store_(store), layout_(layout), issue_(IssueLayout::of(layout)), host_(std::move(host)) {}
 
 bool LocalRegistry::poll(RegistryReply &reply) {
   if (!request_) return false;
@@ -155,7 +137,7 @@ void LocalRegistry::look(RegistryReply &reply) {
   if (!load(reply, found, copied)) return;
   reply.outcome = RegistryOutcome::done;
   reply.evidence.known = found && !copied;
-  reply.evidence.same_boot = record_.boot == host_.boot;
+  reply.evidence.same_boot = host_.is_boot_of(record_);
   reply.evidence.boottime = record_.boottime;
   reply.evidence.issuing = record_.issuing;
   reply.evidence.window = record_.window;
@@ -214,7 +196,11 @@ bool LocalRegistry::drawn(const RegistryRequest &request, OwnRecord &next, std::
           "there is the one with node 0 only, which is never drawn; set idgen.region, or pin node "
           "0 by idgen.shard = 0";
     } else {
-      message += "copies of this data directory, or it itself at later times, have held them all";
+      message +=
+          "data directories that this one was copied from, or it itself at later times, have held "
+          "them all; if they are gone for good, call snowflake_confirm_copy(); otherwise set "
+          "idgen.region to one with room (a new cluster can have a layout with more), or lease a "
+          "node from a fleet by idgen.registry";
     }
     return false;
   }
@@ -240,7 +226,20 @@ bool LocalRegistry::choose(const RegistryRequest &request, bool found, bool copi
     return true;
   }
   std::uint64_t choices = 0;
-  if (!drawn(request, next, choices, message)) return false;
+  if (!drawn(request, next, choices, message)) {
+    if (!request.confirmed || next.former.empty()) return false;
+    // Their originals are gone, and have issued nothing above the floor of a
+    // confirmation: from now on these nodes are ones that were left.
+    for (const PastNode &former : next.former) {
+      next.left.push_back({former.node, std::max(former.ceiling + 1, lowest_floor(request)) - 1});
+    }
+    next.former.clear();
+    message.clear();
+    if (!drawn(request, next, choices, message)) return false;
+    message = "the originals of this copied data directory were confirmed to be gone; took " +
+              name_of(held_by(next)) + " at random";
+    return true;
+  }
   message = "took " + name_of(held_by(next)) + " at random";
   if (copied) {
     message = "this data directory is a copy of one that holds " + name_of(held_by(record_)) +
@@ -259,6 +258,18 @@ std::uint64_t LocalRegistry::lowest_floor(const RegistryRequest &request) const 
                        : std::max({request.issuing_tick, record_.base, record_.ceiling});
 }
 
+// Whether a ceiling is known of every node that `next` takes: this directory's own
+// record names them, or a copied one does whose original is confirmed to be gone. If
+// not, a record that was lost or overwritten may have named them.
+bool LocalRegistry::is_vouched_for(bool is_own, const OwnRecord &next) const {
+  for (std::uint32_t i = 0; i < 1U << next.log2_lanes; ++i) {
+    const Held node = {next.node + i, 0};
+    const bool is_ours = is_own && (holds(record_, node.first) || names(record_.left, node));
+    if (!is_ours && !names(next.former, node)) return false;
+  }
+  return true;
+}
+
 void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply) {
   bool found = false;
   bool copied = false;
@@ -274,11 +285,13 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
                     "say so by snowflake_confirm_local()";
     return;
   }
+  if (record_.fleet != Incarnation{}) raise_base(record_);
   OwnRecord next = record_;
   if (!choose(request, found, copied, next, reply.message)) {
     reply.outcome = RegistryOutcome::refused;
     return;
   }
+  const bool is_unvouched = request.shard >= 0 && !is_vouched_for(found && !copied, next);
   std::uint64_t floor = lowest_floor(request);
   // Strictly above all that is known of the node: a word that is set back must
   // not be set to an ID that could have been issued (hole).
@@ -289,7 +302,13 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
       return true;
     });
   }
-  if (found && !copied) leave(next, held_by(record_), record_.ceiling);
+  if (is_unvouched && request.unvouched_tick > floor) {
+    reply.raised = request.unvouched_tick - floor;
+    floor = request.unvouched_tick;
+    reply.message = "no record of this data directory names " + name_of(held_by(next)) +
+                    ", so IDs begin at the wall clock + idgen.max_clock_skew + a window";
+  }
+  if (found && !copied) leave(next, record_);
   if (request.fresh && floor > request.latest) {
     reply.outcome = RegistryOutcome::refused;
     reply.message =
@@ -311,7 +330,10 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
   next.ceiling = std::min(floor + request.ticks, end);
   reply.floor = floor;
   const bool first = !held_;
-  if (store(request, std::move(next), reply)) {
+  RegistryRequest kept = request;
+  // A lead that was made here is no rollback after a restart, either.
+  kept.window += static_cast<std::int64_t>(reply.raised) * issue_.tick_ns;
+  if (store(kept, std::move(next), reply)) {
     failed_from_.reset();
   } else if (first) {
     failed_from_ = Beginning{record_, found, copied};

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "core/grant.h"
 #include "registry/own_record.h"
 #include "registry/registry.h"
 
@@ -16,10 +17,17 @@ namespace idgen {
 // What the registry needs to know of where it runs.
 struct LocalHost {
   std::uint64_t system = 0;  // PostgreSQL's system identifier, kept for whoever reads the record
-  std::string boot;          // of the running kernel
+  std::string boot;          // of the running kernel; empty or "unknown": it cannot be read
   // A random number in [0, n).
   std::function<std::uint64_t(std::uint64_t n)> draw;
 
+  // Returns whether the record was written in the running boot. A boot id that
+  // cannot be read is nobody's.
+  bool is_boot_of(const OwnRecord &record) const {
+    return !boot.empty() && boot != kUnknownBoot && boot == record.boot;
+  }
+
+  static constexpr const char *kUnknownBoot = "unknown";
   // This machine's boot id and random numbers.
   static LocalHost here(std::uint64_t system);
 };
@@ -47,10 +55,12 @@ class LocalRegistry final : public Registry {
   bool drawn(const RegistryRequest &request, OwnRecord &next, std::uint64_t &choices,
              std::string &message);
   std::uint64_t lowest_floor(const RegistryRequest &request) const;
+  bool is_vouched_for(bool is_own, const OwnRecord &next) const;
   bool store(const RegistryRequest &request, OwnRecord next, RegistryReply &reply);
 
   RecordStore &store_;
   Layout layout_;
+  IssueLayout issue_;
   LocalHost host_;
   std::optional<RegistryRequest> request_;
   // What was last written or read, and what is known of it. A ceiling that is

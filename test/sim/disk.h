@@ -65,12 +65,14 @@ struct Disk final : RecordStore {
       case Fault::unreadable:
         if (random_.one_in(8)) backup = written;
         cache = durable = written;
+        written_in = boot;
         return true;
       case Fault::full:
       case Fault::fsync:
         return mutant_ == Mutant::acknowledged_undone;
       case Fault::directory:
         cache = written;
+        written_in = boot;
         unsure = true;
         if (random_.one_in(2)) durable = written;
         return mutant_ == Mutant::acknowledged_undone || mutant_ == Mutant::failed_fsync_trusted;
@@ -79,6 +81,12 @@ struct Disk final : RecordStore {
   }
 
   std::uint64_t directory() const { return directory_; }
+
+  // The record is gone, and its backups.
+  void vanish() {
+    cache = durable = backup = std::nullopt;
+    unsure = false;
+  }
 
   // The machine crashes: the page cache is gone.
   void lose_cache() {
@@ -91,6 +99,8 @@ struct Disk final : RecordStore {
   std::optional<OwnRecord> cache;
   std::optional<OwnRecord> durable;
   std::optional<OwnRecord> backup;  // of some time ago
+  std::uint64_t boot = 0;           // of the machine
+  std::uint64_t written_in = 0;     // the boot in which the page cache last took a record
   std::uint64_t writes = 0;
   // Mutant::living_displaced: who holds a node now.
   std::function<Incarnation(std::uint32_t node)> holder_of;

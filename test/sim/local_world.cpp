@@ -27,10 +27,6 @@ bool is_left(const OwnRecord &record, std::uint32_t node) {
                      [node](const PastNode &left) { return left.node == node; });
 }
 
-bool holds(const OwnRecord &record, std::uint32_t node) {
-  return record.node >> record.log2_lanes == node >> record.log2_lanes;
-}
-
 bool contains(const std::vector<std::uint32_t> &nodes, std::uint32_t node) {
   return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
 }
@@ -42,6 +38,7 @@ LocalWorld::LocalWorld(std::uint64_t seed, Mutant mutant, bool trace)
 
 void LocalWorld::begin() {
   has_lanes_ = random_.one_in(4);
+  has_boot_ids_ = !random_.one_in(4);
   Instance &first = add_instance(now_, ++directories_);
   if (random_.one_in(5)) {
     first.policy.shard = kFirstPinned;
@@ -214,6 +211,8 @@ void LocalWorld::copy(Instance &from, bool in_place) {
 std::unique_ptr<Registry> LocalWorld::open_registry(Instance &instance) {
   LocalHost host;
   host.boot = std::to_string(instance.machine.boot);
+  if (!has_boot_ids_) host.boot = random_.one_in(2) ? "unknown" : "";
+  instance.disk.boot = instance.machine.boot;
   // Two copies may draw the same node: a documented limit. Here they don't. The
   // registry skips nodes, fewer than the stride, so what it makes of these
   // differs.
@@ -253,8 +252,48 @@ void LocalWorld::on_resume(Instance &instance, Grant &grant) {
   on_publish(instance, grant, false);
 }
 
+// The record is gone when the node is asked for. Where it is pinned, only as far as a
+// start without a record can make up for: all that was issued lies below the wall
+// clock + max_clock_skew + a window.
+void LocalWorld::lose_record(const RegistryRequest &ask, Instance &instance) {
+  if (history_.calm || !instance.disk.cache || !random_.one_in(25)) return;
+  Ghost &ghost = instance.ghost;
+  if (ask.shard >= 0) {
+    const std::uint64_t returned = ghost.returned >> issue_.time_shift();
+    const auto issued = highest_tick_.find(static_cast<std::uint32_t>(ask.shard));
+    const std::uint64_t highest = issued == highest_tick_.end() ? 0 : issued->second;
+    if (has_lanes_ || !ghost.forbidden.empty()) return;
+    if (std::max(returned, highest) >= ask.unvouched_tick) return;
+    see(Seen::pinned_record_vanished);
+  } else {
+    // It begins at the clock, with another node: the order begins anew.
+    ghost.returned = 0;
+    ++ghost.rotations;
+    see(Seen::record_vanished);
+  }
+  tell(instance, "the record vanishes");
+  instance.disk.vanish();
+  ghost.durable.clear();
+}
+
+// What a pinned node that no record names begins above is no lead of its clock.
+void LocalWorld::begin_unvouched(RegistryRequest &ask, Instance &instance) {
+  if (ask.shard < 0) return;
+  const auto &cache = instance.disk.cache;
+  for (std::uint32_t i = 0; i < 1U << ask.log2_lanes; ++i) {
+    if (cache && ceiling_in(*cache, static_cast<std::uint32_t>(ask.shard) + i) > 0) continue;
+    Ghost &ghost = instance.ghost;
+    ghost.start_gain += instance.policy.max_skew + instance.policy.window;
+    ghost.allowed_lead = std::max(ghost.allowed_lead, instance.machine.wall_offset);
+    break;
+  }
+  if (is_mutant(Mutant::vanished_at_the_clock)) ask.unvouched_tick = 0;
+}
+
 void LocalWorld::tamper(RegistryRequest &ask, Instance &instance) {
   if (ask.ask != RegistryAsk::acquire) return;
+  lose_record(ask, instance);
+  begin_unvouched(ask, instance);
   if (is_mutant(Mutant::copy_always_confirmed)) ask.confirmed = true;
   if (is_mutant(Mutant::order_not_kept)) {
     ask.fresh = true;
@@ -285,6 +324,14 @@ void LocalWorld::on_reply(Instance &instance) {
     see(Seen::refused_copy);
   }
   if (is_mutant(Mutant::evidence_ignored)) reply.evidence.known = false;
+  if (reply.ask == RegistryAsk::look && reply.outcome == RegistryOutcome::done) {
+    if (!has_boot_ids_) see(Seen::boot_without_id);
+    if (is_mutant(Mutant::no_boot_is_same_boot) && !has_boot_ids_) reply.evidence.same_boot = true;
+    if (reply.evidence.known && reply.evidence.same_boot &&
+        instance.disk.written_in != instance.machine.boot) {
+      fail(Broken::boot, "the record was written in another boot");
+    }
+  }
   if ((!history_.calm && random_.one_in(40)) || is_mutant(Mutant::never_acknowledged)) {
     // What was written and not heard of is skipped by the next acquisition, and
     // explains no lead to the keeper.

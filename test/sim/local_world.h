@@ -34,10 +34,13 @@ class LocalWorld final : public World {
   void copy(Instance &from, bool in_place);
   void confirm_copy(Instance &instance);
   void check_disk(Instance &instance);
+  void begin_unvouched(RegistryRequest &ask, Instance &instance);
+  void lose_record(const RegistryRequest &ask, Instance &instance);
   void check_published(Instance &instance, std::uint32_t node, const Grant &grant, bool acquired);
   std::uint64_t max_draws() const;
 
   std::uint64_t draws_ = 0;
+  bool has_boot_ids_ = true;
   bool has_lanes_ = false;                                   // instances that hold blocks of nodes
   std::map<int, std::unique_ptr<Registry>> old_registries_;  // Mutant::old_life_writes
 };

@@ -27,6 +27,7 @@ enum class Broken : std::uint8_t {
   order,     // an ID not greater than one returned before its call began
   window,    // a ceiling further ahead than the time since the start allows
   lead,      // issuing time further ahead than what is believed allows
+  boot,      // a start judges the clock by the uptime of another boot
   rollback,  // a lead that windows and the skew allowed explain counts as a rollback
   liveness,  // nothing is issued although nothing is in the way
 };
@@ -55,6 +56,8 @@ enum class Mutant : std::uint8_t {
   window_forgotten,        // a start doesn't know how long windows were
   observed_without_bound,  // any ID of others moves issuing time on
   never_acknowledged,      // no write is ever acknowledged
+  no_boot_is_same_boot,    // a boot id that is missing on both sides is the same
+  vanished_at_the_clock,   // a pinned node whose record is gone begins at the clock
   // of fleets
   release_lowers,           // a released node's ceiling is no more than the clock
   expiry_lowers,            // likewise of a node whose holder isn't alive
@@ -109,6 +112,11 @@ inline constexpr MutantName kMutants[] = {
      "copy_always_confirmed",
      Kind::local,
      {Broken::u8, Broken::repeat}},
+    {Mutant::no_boot_is_same_boot, "no_boot_is_same_boot", Kind::local, {Broken::boot}},
+    {Mutant::vanished_at_the_clock,
+     "vanished_at_the_clock",
+     Kind::local,
+     {Broken::u5, Broken::repeat, Broken::order}},
     {Mutant::full_window_at_start, "full_window_at_start", Kind::local, {Broken::window}},
     {Mutant::jumps_followed, "jumps_followed", Kind::local, {Broken::lead}},
     {Mutant::evidence_ignored, "evidence_ignored", Kind::local, {Broken::lead}},
@@ -146,9 +154,9 @@ inline constexpr MutantName kMutants[] = {
 };
 
 inline const char *name_of(Broken broken) {
-  constexpr const char *names[] = {"nothing", "repeat", "U1",   "U2",       "U3",
-                                   "U4",      "U5",     "U6",   "U7",       "U8",
-                                   "order",   "window", "lead", "rollback", "liveness"};
+  constexpr const char *names[] = {"nothing", "repeat", "U1",       "U2",      "U3",    "U4",
+                                   "U5",      "U6",     "U7",       "U8",      "order", "window",
+                                   "lead",    "boot",   "rollback", "liveness"};
   return names[static_cast<int>(broken)];
 }
 

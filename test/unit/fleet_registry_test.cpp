@@ -726,6 +726,7 @@ TEST_F(FleetRegistryTest, a_rotation_that_can_not_be_recorded_takes_no_node) {
   const auto one = start("one");
   ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
   fs::remove_all(root_ / "one");
+  fs::remove(root_ / "one.marker");
   std::ofstream(root_ / "one") << "no folder";
   EXPECT_EQ(rotate(*one).outcome, RegistryOutcome::failed);
   EXPECT_EQ(coordinator_.nodes.size(), 1u);
@@ -891,7 +892,7 @@ TEST_F(FleetRegistryTest, from_local_it_starts_above_the_recorded_ceiling_and_ba
   ASSERT_EQ(reply.outcome, RegistryOutcome::done);
   const auto one = start("one");
   ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
-  EXPECT_EQ(one->held.floor, kNow + 40'200);
+  EXPECT_EQ(one->held.floor, kNow + 40'201);
 
   LocalRegistry again(file, layout_, LocalHost::here(kSystem));
   again.begin(wanted);
@@ -903,6 +904,77 @@ TEST_F(FleetRegistryTest, from_local_it_starts_above_the_recorded_ceiling_and_ba
   ASSERT_TRUE(again.poll(reply));
   ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
   EXPECT_GE(reply.floor, one->held.ceiling);
+}
+
+// A rotation leaves a node behind whose ceiling is the highest. No registry but the one
+// that handed it out knows of that ceiling.
+TEST_F(FleetRegistryTest, after_a_rotation_in_the_fleet_local_starts_above_all_ceilings) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  ASSERT_EQ(extend(*one, kNow + 50'000).outcome, RegistryOutcome::done);
+  RegistryRequest back = request(*one, RegistryAsk::acquire);
+  back.fresh = true;
+  back.issuing_tick = kNow + 1000;
+  const RegistryReply rotated = ask(*one, back);
+  ASSERT_EQ(rotated.outcome, RegistryOutcome::done) << rotated.message;
+  ASSERT_LT(rotated.floor, kNow + 50'000);
+
+  for (const bool fresh : {false, true}) {
+    SCOPED_TRACE(fresh);
+    RecordFile file((root_ / "one").string());
+    LocalRegistry local(file, layout_, LocalHost::here(kSystem));
+    RegistryRequest wanted = request(*one, RegistryAsk::acquire);
+    wanted.local = true;
+    wanted.fresh = fresh;
+    wanted.log2_lanes = 0;
+    RegistryReply reply;
+    local.begin(wanted);
+    ASSERT_TRUE(local.poll(reply));
+    ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+    EXPECT_GT(reply.floor, kNow + 50'000);
+  }
+}
+
+TEST_F(FleetRegistryTest, after_a_rotation_as_local_the_fleet_starts_above_all_ceilings) {
+  RecordFile file((root_ / "one").string());
+  LocalRegistry local(file, layout_, LocalHost::here(kSystem));
+  RegistryRequest wanted;
+  wanted.incarnation = {{5, 5}};
+  wanted.issuing_tick = kNow + 50'000;
+  wanted.ticks = 200;
+  RegistryReply reply;
+  for (const bool fresh : {false, true}) {
+    wanted.fresh = fresh;
+    local.begin(wanted);
+    ASSERT_TRUE(local.poll(reply));
+    ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+    wanted.issuing_tick = kNow;
+  }
+  ASSERT_LT(reply.ceiling, kNow + 50'000);
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  EXPECT_GT(one->held.floor, kNow + 50'200);
+  // Nor does a rotation in the fleet come below.
+  RegistryRequest back = request(*one, RegistryAsk::acquire);
+  back.fresh = true;
+  const RegistryReply rotated = ask(*one, back);
+  ASSERT_EQ(rotated.outcome, RegistryOutcome::done) << rotated.message;
+  EXPECT_GT(rotated.floor, kNow + 50'200);
+}
+
+TEST_F(FleetRegistryTest, rotations_in_one_fleet_go_on_following_the_clock_back) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  ASSERT_EQ(extend(*one, kNow + 50'000).outcome, RegistryOutcome::done);
+  for (int i = 1; i < 4; ++i) {
+    RegistryRequest back = request(*one, RegistryAsk::acquire);
+    back.fresh = true;
+    back.issuing_tick = kNow + static_cast<std::uint64_t>(i) * 10;
+    const RegistryReply rotated = ask(*one, back);
+    ASSERT_EQ(rotated.outcome, RegistryOutcome::done) << rotated.message;
+    EXPECT_LT(rotated.floor, kNow + 10'000);
+    one->held = rotated;
+  }
 }
 
 TEST_F(FleetRegistryTest, a_fleet_has_one_layout) {

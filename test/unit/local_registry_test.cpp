@@ -35,6 +35,10 @@ class LocalRegistryTest : public testing::Test {
   void TearDown() override { fs::remove_all(root_); }
 
   std::string directory(const char *name = "data") const { return (root_ / name).string(); }
+  void remove_data() const {
+    fs::remove_all(directory());
+    fs::remove(directory() + ".marker");
+  }
   static Layout layout(std::string_view text = kDefaultLayout) {
     return parse_layout(text, parse_epoch(kDefaultEpoch).unix_us).layout;
   }
@@ -87,12 +91,12 @@ class LocalRegistryTest : public testing::Test {
 TEST_F(LocalRegistryTest, a_first_start_draws_a_node_but_never_0) {
   std::set<std::uint32_t> nodes;
   for (int i = 0; i < 30; ++i) {
-    fs::remove_all(directory());
+    remove_data();
     Opened registry = open("data", "time:41 shard:1 sequence:12");
     const RegistryReply reply = ask(registry, acquire(1, 5000));
     ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
     EXPECT_EQ(reply.node, 1u);
-    fs::remove_all(directory());
+    remove_data();
     Opened wide = open();
     nodes.insert(ask(wide, acquire(1, 5000)).node);
   }
@@ -237,6 +241,54 @@ TEST_F(LocalRegistryTest, copies_draw_every_node_that_is_left) {
   EXPECT_EQ(drawn, (std::set<std::uint32_t>{1, 3}));
 }
 
+// On a file system where nothing tells an original, each start is a copy's.
+TEST_F(LocalRegistryTest, without_a_node_left_the_ways_out_are_named_and_a_confirmation_is_one) {
+  const std::string small = "time:41 shard:2 sequence:12";
+  {
+    Opened original = open("data", small);
+    ASSERT_EQ(ask(original, acquire(1, 5000)).outcome, RegistryOutcome::done);
+  }
+  std::string last = directory();
+  for (int i = 0; i < 2; ++i) {
+    const std::string next = directory(("copy" + std::to_string(i)).c_str());
+    fs::copy(last, next);
+    last = next;
+    Opened copy{next, layout(small)};
+    ASSERT_EQ(ask(copy, acquire(2, 5000)).outcome, RegistryOutcome::done);
+  }
+  fs::copy(last, directory("full"));
+  Opened full = open("full", small);
+  RegistryRequest wanted = acquire(3, 7000);
+  RegistryReply reply = ask(full, wanted);
+  EXPECT_EQ(reply.outcome, RegistryOutcome::refused);
+  for (const char *way : {"snowflake_confirm_copy()", "idgen.region", "layout", "fleet"}) {
+    EXPECT_NE(reply.message.find(way), std::string::npos) << way << ": " << reply.message;
+  }
+  EXPECT_EQ(ask(full, wanted).outcome, RegistryOutcome::refused) << "not unless confirmed";
+  wanted.confirmed = true;
+  reply = ask(full, wanted);
+  ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+  EXPECT_NE(reply.message.find("confirmed to be gone"), std::string::npos) << reply.message;
+  EXPECT_GE(reply.floor, 7000u);
+  EXPECT_NE(reply.node, 0u);
+}
+
+// A confirmation takes nothing from an original while there is a node that is free.
+TEST_F(LocalRegistryTest, a_confirmation_brings_no_former_node_back_without_need) {
+  const std::string small = "time:41 shard:2 sequence:12";
+  for (int i = 0; i < 20; ++i) {
+    fs::remove_all(root_);
+    fs::create_directory(root_);
+    Opened original = open("data", small);
+    const std::uint32_t node = ask(original, acquire(1, 5000)).node;
+    fs::copy(directory(), directory("copy"));
+    Opened copy = open("copy", small);
+    RegistryRequest wanted = acquire(2, 5000);
+    wanted.confirmed = true;
+    EXPECT_NE(ask(copy, wanted).node, node);
+  }
+}
+
 TEST_F(LocalRegistryTest, a_copy_keeps_its_node_at_the_next_start) {
   Opened original = open();
   ask(original, acquire(1, 5000));
@@ -287,6 +339,68 @@ TEST_F(LocalRegistryTest, a_confirmed_copy_takes_the_pinned_node_for_good) {
   fs::copy(directory("copy"), directory("copy2"));
   Opened second = open("copy2");
   EXPECT_EQ(ask(second, pinned).outcome, RegistryOutcome::refused);
+}
+
+// The record may have named it once, and may have been lost or overwritten.
+TEST_F(LocalRegistryTest, a_pinned_node_that_no_record_names_starts_ahead_of_the_clock) {
+  RegistryRequest pinned = acquire(1, 5000);
+  pinned.shard = 17;
+  pinned.unvouched_tick = 68000;
+  pinned.window = 1000;
+  {
+    Opened first = open();
+    const RegistryReply reply = ask(first, pinned);
+    ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+    EXPECT_EQ(reply.floor, 68000u);
+    EXPECT_EQ(reply.raised, 63000u) << "so that the lead is no rollback";
+    EXPECT_NE(reply.message.find("names node 17"), std::string::npos) << reply.message;
+  }
+  // From now on the record does.
+  pinned.incarnation.words = {2, 0};
+  pinned.unvouched_tick = 90000;
+  {
+    Opened again = open();
+    const RegistryReply reply = ask(again, pinned);
+    EXPECT_EQ(reply.floor, 68200u);
+    EXPECT_EQ(reply.raised, 0u);
+    // Another node is another matter; the one that was left is known.
+    pinned.shard = 18;
+    EXPECT_EQ(ask(again, pinned).floor, 90000u);
+    pinned.shard = 17;
+    pinned.unvouched_tick = 200000;
+    EXPECT_EQ(ask(again, pinned).floor, 90200u);
+  }
+  // A block, of which one node is known.
+  pinned.incarnation.words = {3, 0};
+  pinned.shard = 16;
+  pinned.log2_lanes = 1;
+  Opened wider = open();
+  EXPECT_EQ(ask(wider, pinned).floor, 200000u);
+}
+
+TEST_F(LocalRegistryTest, a_pinned_node_whose_record_was_overwritten_starts_ahead_of_the_clock) {
+  RegistryRequest pinned = acquire(1, 5000);
+  Opened other = open("other");
+  pinned.shard = 18;
+  ASSERT_EQ(ask(other, pinned).outcome, RegistryOutcome::done);
+  Opened mine = open();
+  pinned.shard = 17;
+  ASSERT_EQ(ask(mine, pinned).outcome, RegistryOutcome::done);
+  // As pg_rewind does.
+  fs::copy(directory("other") + "/record", directory() + "/record",
+           fs::copy_options::overwrite_existing);
+  pinned.unvouched_tick = 68000;
+  Opened rewound = open();
+  const RegistryReply reply = ask(rewound, pinned);
+  ASSERT_EQ(reply.outcome, RegistryOutcome::done) << reply.message;
+  EXPECT_EQ(reply.floor, 68000u);
+}
+
+TEST_F(LocalRegistryTest, a_drawn_node_starts_at_the_clock) {
+  RegistryRequest drawn = acquire(1, 5000);
+  drawn.unvouched_tick = 68000;
+  Opened first = open();
+  EXPECT_EQ(ask(first, drawn).floor, 5000u);
 }
 
 // Also a node that the original had left for another when it was copied.
@@ -378,6 +492,22 @@ struct UnsureStore final : RecordStore {
   RecordStore &file;
   bool sure = false;
 };
+
+TEST_F(LocalRegistryTest, a_boot_id_that_cannot_be_read_is_not_the_same_boot) {
+  for (const char *boot : {"", "unknown", "4f1c"}) {
+    RecordFile file(directory(boot));
+    LocalHost host = LocalHost::here(kSystem);
+    host.boot = boot;
+    LocalRegistry first(file, layout(), host);
+    ASSERT_EQ(ask(first, acquire(1, 5000)).outcome, RegistryOutcome::done);
+    LocalRegistry second(file, layout(), host);
+    RegistryRequest look;
+    look.ask = RegistryAsk::look;
+    const RegistryReply reply = ask(second, look);
+    EXPECT_TRUE(reply.evidence.known);
+    EXPECT_EQ(reply.evidence.same_boot, std::string("4f1c") == boot) << boot;
+  }
+}
 
 TEST_F(LocalRegistryTest, tries_that_fail_do_not_carry_the_floor_away) {
   Opened before = open();
@@ -567,7 +697,7 @@ TEST_F(LocalRegistryTest, has_no_fleet) {
 TEST_F(LocalRegistryTest, an_aligned_block_is_drawn_but_never_the_one_with_node_0) {
   std::set<std::uint32_t> nodes;
   for (int i = 0; i < 40; ++i) {
-    fs::remove_all(directory());
+    remove_data();
     Opened registry = open("data", "time:41 shard:5 sequence:12");
     RegistryRequest request = acquire(1, 5000);
     request.log2_lanes = 3;
@@ -579,7 +709,7 @@ TEST_F(LocalRegistryTest, an_aligned_block_is_drawn_but_never_the_one_with_node_
   }
   EXPECT_EQ(nodes, (std::set<std::uint32_t>{8, 16, 24}));
   // All nodes: one of them is node 0.
-  fs::remove_all(directory());
+  remove_data();
   Opened registry = open("data", "time:41 shard:5 sequence:12");
   RegistryRequest request = acquire(1, 5000);
   request.log2_lanes = 5;
@@ -665,8 +795,9 @@ TEST_F(LocalRegistryTest, rotation_of_blocks_never_comes_back_to_a_node_with_a_l
 TEST_F(LocalRegistryTest, a_copy_takes_no_node_of_the_blocks_its_original_has_held) {
   for (const unsigned lanes : {0u, 1u, 4u}) {
     for (int i = 0; i < 10; ++i) {
-      fs::remove_all(directory());
+      remove_data();
       fs::remove_all(directory("copy"));
+      fs::remove(directory("copy") + ".marker");
       std::uint32_t node = 0;
       {
         Opened original = open("data", "time:41 shard:5 sequence:12");
