@@ -27,6 +27,7 @@ struct WorkerReport {
   bool drained_by_operator;
   bool cut_off;
   bool fleet_disagrees;
+  bool knows_kernel;
 };
 
 WorkerReport read_worker_report() {
@@ -39,7 +40,8 @@ WorkerReport read_worker_report() {
                                clock.skew(),
                                shared->keeper.drained_by_operator(),
                                shared->keeper.cut_off(),
-                               shared->info.fleet_disagrees};
+                               shared->info.fleet_disagrees,
+                               shared->info.max_error_us >= 0};
   LWLockRelease(info_lock);
   return report;
 }
@@ -49,9 +51,14 @@ int detail_of_error(const WorkerReport &report) {
   return errdetail("The worker says: %s.", report.error);
 }
 
-const char *hint_for(ClockTrouble trouble) {
+const char *hint_for(ClockTrouble trouble, bool knows_kernel) {
   switch (trouble) {
     case ClockTrouble::unsynchronized:
+      if (!knows_kernel) {
+        return "The kernel does not let the server read the state of its clock. Allow the system "
+               "calls adjtimex and clock_adjtime in the container's seccomp profile, or turn "
+               "idgen.require_clock_sync off.";
+      }
       return "Start the system's time daemon, and issuing goes on by itself; or turn "
              "idgen.require_clock_sync off.";
     case ClockTrouble::rollback:
@@ -69,9 +76,10 @@ void report_refusal(GrantState state) {
   const WorkerReport report = read_worker_report();
   switch (state) {
     case GrantState::breaker:
-      ereport(ERROR, (errcode(IDGEN_ERRCODE_CLOCK_BREAKER),
-                      errmsg("this instance issues no IDs because of its clock"),
-                      detail_of_error(report), errhint("%s", hint_for(report.trouble))));
+      ereport(ERROR,
+              (errcode(IDGEN_ERRCODE_CLOCK_BREAKER),
+               errmsg("this instance issues no IDs because of its clock"), detail_of_error(report),
+               errhint("%s", hint_for(report.trouble, report.knows_kernel))));
       break;
     case GrantState::mismatch:
       ereport(ERROR, (errcode(IDGEN_ERRCODE_LAYOUT_MISMATCH),
@@ -304,13 +312,14 @@ void require_layout_matches_record() {
   ConditionVariableCancelSleep();
   switch (const GrantState state = current_state()) {
     case GrantState::active:
-    case GrantState::drained:
     case GrantState::exhausted:
       return;
     case GrantState::acquiring:
       report_max_wait({}, "could not compare the layout with the record's");
     case GrantState::fenced:
-      // Without a node, but what it would be used with is known.
+    case GrantState::drained:
+      // Without a node, but what it would be used with is known. An instance that
+      // is drained may never have compared its settings, or found them different.
       if (record_has_the_layout()) return;
       report_refusal(state);
     default:

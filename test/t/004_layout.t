@@ -30,6 +30,13 @@ $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 is($state, 'IDG06', 'CREATE EXTENSION is refused meanwhile');
 like($message, qr/the record says "time:41 region:3 shard:7 sequence:12/, 'and the record is named');
 
+# Nor while it is drained as well.
+$node->safe_psql('postgres', 'SELECT snowflake_drain()');
+wait_for_state($node, 'drained');
+is((sqlstate_of($node, 'CREATE EXTENSION idgen', dbname => 'fresh'))[0], 'IDG05',
+    'CREATE EXTENSION is refused while drained, too');
+$node->safe_psql('postgres', 'SELECT snowflake_resume()');
+
 # Set right again.
 $node->append_conf('postgresql.conf', "idgen.layout = 'time:41 region:3 shard:7 sequence:12'\n");
 $node->restart;
@@ -172,7 +179,7 @@ $js53->start;
 $js53->safe_psql('postgres', 'CREATE EXTENSION idgen; CREATE TABLE ids AS SELECT id FROM snowflake_batch(10000) AS id');
 is($js53->safe_psql('postgres', 'SELECT count(DISTINCT id::double precision::bigint) FILTER (WHERE id::double precision::bigint = id) FROM (SELECT id::bigint FROM ids) AS i'),
     '10000', 'as doubles, IDs of js53 are still what they were, and different');
-is($js53->safe_psql('postgres', q{SELECT count(*), bool_and(id < 9007199254740992 AND id >= now() - interval '1 hour' AND id < now() + interval '1 minute'
+is($js53->safe_psql('postgres', q{SELECT count(*), bool_and(id < 9007199254740992 AND id >= now() - interval '1 hour' AND id < now() + interval '2 minutes'
         AND snowflake_timestamp(id) = snowflake_timestamp(id, 'js53')) FROM ids}), '10000|t', 'they are below 2^53, and know their time');
 is($js53->safe_psql('postgres', "SELECT definition FROM snowflake_layouts WHERE name = 'idgen'"),
     'time:41 shard:4 sequence:8 tick:1ms', 'what is recorded is the layout, not its name');
