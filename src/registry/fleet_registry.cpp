@@ -54,6 +54,8 @@ FleetRegistry::Next FleetRegistry::answer(RegistryOutcome outcome, std::string m
 FleetRegistry::Next FleetRegistry::read(std::uint32_t first, std::uint32_t last) {
   step_ = Step::reading;
   whole_ = first == 0 && last == layout_.max_node();
+  first_read_ = first;
+  last_read_ = last;
   store_.read(first, last, request_.timeout);
   return Next::step;
 }
@@ -152,7 +154,7 @@ FleetRegistry::Next FleetRegistry::on_read() {
   std::sort(result_.view.nodes.begin(), result_.view.nodes.end(),
             [](const FleetNode &a, const FleetNode &b) { return a.node < b.node; });
   view_ = std::move(result_.view);
-  if (went_back(view_.root, view_.revision)) distrust();
+  if (went_back(view_.root, view_.revision) || lost_rows(first_read_, last_read_)) distrust();
   switch (request_.ask) {
     case RegistryAsk::acquire:
       if (const Next next = check_root(); next != Next::proceed) return next;
@@ -293,8 +295,7 @@ bool FleetRegistry::still_held(std::string &why) const {
   }
   for (const FleetNode &held : held_) {
     const FleetNode *row = find_row(view_.nodes, held.node);
-    if (row == nullptr || row->revision < held.revision || row->ceiling < held.ceiling ||
-        row->epoch < held.epoch) {
+    if (row == nullptr || is_older(*row, held)) {
       why = "the registry has lost what it had acknowledged of " + what;
       return false;
     }
@@ -430,6 +431,7 @@ FleetRegistry::Next FleetRegistry::keep_record() {
   next.incarnation = request_.incarnation;
   next.node = reply_.node;
   next.log2_lanes = reply_.log2_lanes;
+  next.node_epoch = held_.front().epoch;
   next.ceiling = extends ? std::max(record_.ceiling, reply_.ceiling) : reply_.ceiling;
   if (!extends) {
     std::erase_if(next.left, [&next](const PastNode &left) { return holds(next, left.node); });

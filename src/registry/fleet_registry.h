@@ -107,6 +107,7 @@ class FleetRegistry final : public Registry {
   NodeOffer offer(const FleetNode &row) const;
   bool is_mine(const FleetNode &row) const;
   bool went_back(const FleetRoot &root, std::uint64_t revision) const;
+  bool lost_rows(std::uint32_t first, std::uint32_t last) const;
   void distrust();
   std::int64_t lead_at_raise_us() const;
   std::int64_t lead() const;  // now, ns
@@ -139,6 +140,8 @@ class FleetRegistry final : public Registry {
   StoreResult result_;
   FleetView view_;      // as last read
   bool whole_ = false;  // that of all nodes
+  std::uint32_t first_read_ = 0;
+  std::uint32_t last_read_ = 0;
   FleetWrite written_;
   std::uint64_t floor_ = 0;  // of the acquisition that is being written
   int attempts_ = 0;         // at this request

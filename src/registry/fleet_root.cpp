@@ -31,6 +31,33 @@ bool FleetRegistry::went_back(const FleetRoot &root, std::uint64_t revision) con
   return revision < seen_revision_;
 }
 
+// A row that this instance has written, or its record names, may be behind what was
+// acknowledged although the coordinator's revisions have only grown: somebody has put
+// older rows back.
+bool FleetRegistry::lost_rows(std::uint32_t first, std::uint32_t last) const {
+  const FleetRoot &root = view_.root;
+  if (!root.exists || root.id != seen_fleet_ || root.generation != seen_generation_) return false;
+  if (root_.id == root.id && root_.generation == root.generation) {
+    for (const FleetNode &known : held_) {
+      if (known.node < first || known.node > last) continue;
+      const FleetNode *row = find_row(view_.nodes, known.node);
+      if (row == nullptr || is_older(*row, known)) return true;
+    }
+  }
+  if (record_.node_epoch == 0 || record_.fleet != root.id ||
+      record_.generation != root.generation) {
+    return false;
+  }
+  for (std::uint32_t i = 0; i < 1U << record_.log2_lanes; ++i) {
+    const std::uint32_t node = record_.node + i;
+    if (node < first || node > last) continue;
+    const FleetNode *row = find_row(view_.nodes, node);
+    // Of a block, the record keeps the first node's epoch.
+    if (row == nullptr || (i == 0 && row->epoch < record_.node_epoch)) return true;
+  }
+  return false;
+}
+
 // Whatever it has lost, its revisions grow back in time: they are not believed
 // again before a raise, not after a restart either.
 void FleetRegistry::distrust() {
@@ -76,6 +103,16 @@ FleetRegistry::Next FleetRegistry::check_root() {
   const FleetRoot &root = view_.root;
   if (!root.exists) return create_root();
   if (const Next next = check_layout(); next != Next::proceed) return next;
+  if (root.moved && !root.guarded) {
+    return answer(RegistryOutcome::refused,
+                  "the coordinator's tables may have been written while their triggers were "
+                  "disabled; raise its ceilings by snowflake_raise_registry()");
+  }
+  if (root.moved && !root.same_place) {
+    return answer(RegistryOutcome::refused,
+                  "the registry was made in another database or table than it is in now; after a "
+                  "restore, raise its ceilings by snowflake_raise_registry()");
+  }
   if (root.moved && !root.same_system) {
     return answer(RegistryOutcome::refused,
                   "the registry was made on another cluster than it is on now; after a "

@@ -23,6 +23,11 @@ inline bool begins_at(const std::vector<FleetNode> &rows, std::uint32_t node) {
   return !rows.empty() && rows.front().node == node;
 }
 
+// The row is behind what was known of it: it has lost what was written.
+inline bool is_older(const FleetNode &row, const FleetNode &known) {
+  return row.revision < known.revision || row.ceiling < known.ceiling || row.epoch < known.epoch;
+}
+
 // "node 5", "nodes 8 to 15".
 inline std::string node_text(std::uint32_t first, std::uint8_t log2_lanes) {
   if (log2_lanes == 0) return "node " + std::to_string(first);

@@ -61,9 +61,13 @@ struct FleetRoot {
   std::uint64_t base = 0;        // no node's ceiling counts as lower than this tick
   std::int64_t raised_us = 0;    // when the base was set; Unix time of the coordinator
   // The coordinator is another one than the generation was made on (PostgreSQL:
-  // system identifier or timeline): nothing is taken or extended before a raise.
+  // system identifier, timeline, database or table), or its rows were unguarded:
+  // nothing is taken or extended before a raise.
   bool moved = false;
-  bool same_system = true;  // if moved: a fail-over, no other cluster
+  // If moved: a fail-over, so that any instance may raise. Otherwise only an operator may.
+  bool same_system = true;
+  bool same_place = true;  // the same database and table
+  bool guarded = true;     // nothing but the steps below can have written the rows
   std::uint64_t revision = 0;
   std::string value;
 };

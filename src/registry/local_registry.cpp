@@ -325,6 +325,7 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
   next.epoch = epoch_to_text(layout_.epoch_us).view();
   next.registry = "local";
   next.fleet = Incarnation{};
+  next.node_epoch = 0;
   next.generation = next.revision = 0;
   next.incarnation = request.incarnation;
   next.ceiling = std::min(floor + request.ticks, end);

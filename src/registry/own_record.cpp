@@ -326,6 +326,7 @@ std::string to_text(const OwnRecord &record) {
   line("incarnation", to_hex(record.incarnation));
   line("node", std::to_string(record.node));
   line("log2_lanes", std::to_string(record.log2_lanes));
+  line("node_epoch", std::to_string(record.node_epoch));
   line("ceiling", std::to_string(record.ceiling));
   line("former", nodes_text(record.former));
   line("left", nodes_text(record.left));
@@ -362,6 +363,7 @@ bool from_text(std::string_view text, OwnRecord &record, std::string &why) {
   if (read.log2_lanes > kMaxLog2Lanes || read.node % (1U << read.log2_lanes) != 0) {
     lines.fail("log2_lanes");
   }
+  if (lines.has("node_epoch")) lines.number("node_epoch", read.node_epoch);
   lines.number("ceiling", read.ceiling);
 
   lines.nodes("former", read.former);

@@ -16,6 +16,7 @@
 //    incarnation = 0123456789abcdef0123456789abcdef
 //    node = 397
 //    log2_lanes = 0
+//    node_epoch = 4                    how often the fleet's registry had given it out; 0: unknown
 //    ceiling = 59876543210             first tick that may not be issued
 //    former = 12@59876000000           nodes that originals of this copy held: node@ceiling
 //    left = 77@59876000000             nodes left for others, likewise
@@ -87,6 +88,7 @@ struct OwnRecord {
   Incarnation incarnation;
   std::uint32_t node = 0;
   std::uint32_t log2_lanes = 0;
+  std::uint64_t node_epoch = 0;  // of the fleet's row; 0: none, or not known
   std::uint64_t ceiling = 0;
   std::vector<PastNode> former;
   std::vector<PastNode> left;
@@ -122,7 +124,8 @@ void leave(OwnRecord &record, const OwnRecord &before);
 void raise_base(OwnRecord &record);
 
 // The file's text, and back. from_text() is strict: every line once, in this
-// order, nothing else, the checksum right; otherwise false and `why`.
+// order, nothing else, the checksum right; otherwise false and `why`. Only
+// node_epoch may be missing: records of 0.1.0 do not have it.
 std::string to_text(const OwnRecord &record);
 bool from_text(std::string_view text, OwnRecord &record, std::string &why);
 

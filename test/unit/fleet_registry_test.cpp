@@ -308,6 +308,69 @@ TEST_F(FleetRegistryTest, a_row_that_has_gone_back_is_lost_whatever_its_revision
   }
 }
 
+// Its revisions have only grown: what shows is the row alone.
+TEST_F(FleetRegistryTest, a_registry_that_lost_a_row_is_refused_until_it_is_raised) {
+  for (const bool ceiling : {true, false}) {
+    coordinator_ = Coordinator{};
+    set_clock(kNow);
+    const std::string name = ceiling ? "one" : "two";
+    auto instance = start(name);
+    ASSERT_EQ(acquire(*instance).outcome, RegistryOutcome::done);
+    FleetNode &row = coordinator_.nodes.at(instance->held.node);
+    row.revision += 5;
+    if (ceiling) row.ceiling -= 1;
+    if (!ceiling) row.epoch -= 1;
+    coordinator_.revision += 100;
+    ASSERT_EQ(extend(*instance, kNow + 9000).outcome, RegistryOutcome::lost);
+    EXPECT_EQ(acquire(*instance).outcome, RegistryOutcome::refused);
+    instance = start(name);
+    const RegistryReply reply = acquire(*instance);
+    EXPECT_EQ(reply.outcome, RegistryOutcome::refused) << "nor after a restart";
+    EXPECT_NE(reply.message.find("snowflake_raise_registry()"), std::string::npos);
+    ASSERT_EQ(ask(*instance, request(*instance, RegistryAsk::raise)).outcome,
+              RegistryOutcome::done);
+    ASSERT_EQ(acquire(*instance).outcome, RegistryOutcome::done);
+    EXPECT_GE(instance->held.floor, kNow + 70'000);
+  }
+}
+
+TEST_F(FleetRegistryTest, a_start_sees_by_its_records_epoch_that_older_rows_were_put_back) {
+  auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  const auto rows = coordinator_.nodes;
+  one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  EXPECT_EQ(one->held.node_epoch, 2U);
+  coordinator_.nodes = rows;
+  coordinator_.revision += 100;
+  one = start("one");
+  EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::refused);
+  const auto two = start("two");
+  EXPECT_EQ(acquire(*two).outcome, RegistryOutcome::done) << "which another can not know";
+}
+
+TEST_F(FleetRegistryTest, a_coordinator_put_back_in_place_waits_for_an_operator) {
+  for (const bool unguarded : {false, true}) {
+    coordinator_ = Coordinator{};
+    set_clock(kNow);
+    const auto one = start(unguarded ? "one" : "two");
+    ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+    coordinator_.root.moved = true;
+    coordinator_.root.guarded = !unguarded;
+    coordinator_.root.same_place = unguarded;
+    EXPECT_EQ(extend(*one, kNow + 9000).outcome, RegistryOutcome::lost);
+    const auto newcomer = start(unguarded ? "three" : "four");
+    for (Instance *instance : {one.get(), newcomer.get()}) {
+      const RegistryReply reply = acquire(*instance);
+      EXPECT_EQ(reply.outcome, RegistryOutcome::refused);
+      EXPECT_NE(reply.message.find("snowflake_raise_registry()"), std::string::npos);
+    }
+    ASSERT_EQ(ask(*one, request(*one, RegistryAsk::raise)).outcome, RegistryOutcome::done);
+    ASSERT_EQ(acquire(*newcomer).outcome, RegistryOutcome::done);
+    EXPECT_GE(newcomer->held.floor, kNow + 70'000);
+  }
+}
+
 TEST_F(FleetRegistryTest, a_request_that_arrives_late_changes_nothing) {
   layout_ = layout("time:41 region:3 shard:1 sequence:12");
   const auto first = start("first");

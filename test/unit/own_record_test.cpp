@@ -78,6 +78,7 @@ RC_GTEST_PROP(OwnRecord, gives_back_what_was_written, ()) {
   record.log2_lanes = *rc::gen::inRange<std::uint32_t>(0, 7);
   record.node = *rc::gen::arbitrary<std::uint32_t>() >> record.log2_lanes << record.log2_lanes;
   record.ceiling = *rc::gen::arbitrary<std::uint64_t>();
+  record.node_epoch = *rc::gen::arbitrary<std::uint64_t>();
   for (std::vector<PastNode> *past : {&record.former, &record.left}) {
     for (const std::uint64_t ceiling : *rc::gen::arbitrary<std::vector<std::uint64_t>>()) {
       past->push_back({*rc::gen::arbitrary<std::uint32_t>(), ceiling});
@@ -144,18 +145,35 @@ TEST(OwnRecord, every_changed_or_missing_byte_shows) {
   }
 }
 
+std::string with_checksum(std::string text) {
+  text.resize(text.find("checksum"));
+  char sum[32];
+  std::snprintf(
+      sum, sizeof(sum), "checksum = %08lx\n",
+      crc32(0, reinterpret_cast<const Bytef *>(text.data()), static_cast<uInt>(text.size())));
+  return text + sum;
+}
+
+TEST(OwnRecord, a_record_of_0_1_0_is_read_and_names_no_epoch_of_its_node) {
+  OwnRecord record = sample();
+  record.node_epoch = 4;
+  std::string text = to_text(record);
+  const std::size_t at = text.find("node_epoch");
+  text = with_checksum(text.erase(at, text.find('\n', at) + 1 - at));
+  OwnRecord read;
+  std::string why;
+  ASSERT_TRUE(from_text(text, read, why)) << why;
+  record.node_epoch = 0;
+  EXPECT_EQ(read, record);
+}
+
 // With a checksum that is right: the lines themselves are judged.
 TEST(OwnRecord, malformed_lists_are_refused) {
   const auto with = [](const std::string &line, const std::string &value) {
     std::string text = to_text(sample());
     const std::size_t at = text.find(line + " = ") + line.size() + 3;
     text.replace(at, text.find('\n', at) - at, value);
-    text.resize(text.find("checksum"));
-    char sum[32];
-    std::snprintf(
-        sum, sizeof(sum), "checksum = %08lx\n",
-        crc32(0, reinterpret_cast<const Bytef *>(text.data()), static_cast<uInt>(text.size())));
-    return text + sum;
+    return with_checksum(text);
   };
   EXPECT_TRUE(reads(with("left", "")));
   EXPECT_TRUE(reads(with("left", "5@7")));
@@ -169,6 +187,9 @@ TEST(OwnRecord, malformed_lists_are_refused) {
   EXPECT_FALSE(reads(with("base", "")));
   EXPECT_FALSE(reads(with("log2_lanes", "1"))) << "node 397 begins no block of two";
   EXPECT_FALSE(reads(with("log2_lanes", "7")));
+  EXPECT_TRUE(reads(with("node_epoch", "0")));
+  EXPECT_FALSE(reads(with("node_epoch", "")));
+  EXPECT_FALSE(reads(with("node_epoch", "-1")));
   EXPECT_FALSE(reads(with("log2_lanes", "4294967295")));
 }
 
