@@ -8,7 +8,9 @@
 // again as new incarnations, or with a copy of the other's record (a clone). The
 // registry goes back to an earlier state (a standby that lagged, a backup), until
 // one raise has set a new generation, and a base above all that it may have
-// acknowledged. Every order of all that is visited.
+// acknowledged. An earlier state is put back in another place of the same server, or
+// another registry's rows are written over this one's. Every order of all that is
+// visited.
 //
 // No tick may be issued twice, by whomever (U1 and U2 for all instances together).
 // On the way there, of the invariants in docs/architecture.md, these are asserted:
@@ -38,7 +40,7 @@
 //
 // Assumed, and to be kept by what is outside of this page:
 //   - Nothing is written between a loss and the raise. On PostgreSQL the timeline
-//     sees to that. A restored etcd must be raised before requests can reach it:
+//     sees to that, and the place of what was put back. A restored etcd must be raised before requests can reach it:
 //     MUTANT_RAISE_AFTER_OPENING says what one that was on its way does.
 //   - The raise is above all that was acknowledged, also where the reply is still
 //     on its way. Where reading back the very proposal (etcd's nonce) stands in for
@@ -66,6 +68,12 @@
 #endif
 #ifndef RELEASES
 #define RELEASES 0
+#endif
+#ifndef PUTBACKS
+#define PUTBACKS 0
+#endif
+#ifndef FOREIGN
+#define FOREIGN 0
 #endif
 #ifndef JUMPS
 #define JUMPS 0
@@ -133,12 +141,14 @@ byte born = INSTANCES;
 byte crashes = CRASHES;
 byte losses = LOSSES;
 byte releases = RELEASES;
+byte putbacks = PUTBACKS;
+byte foreign = FOREIGN;
 byte jumps = JUMPS;
 byte tick;
 
 // Whether a state or an event can come about: the search for it fails at GOAL.
 #ifdef GOAL
-mtype = { nowhere, applied, refused, ignored, cloned };
+mtype = { nowhere, applied, refused, ignored, cloned, put_back, foreign_row };
 mtype event = nowhere;
 byte where;
 #define note(what, slot) event = what; where = slot
@@ -227,6 +237,20 @@ byte where;
 #define raised_base promised
 #else
 #define raised_base registry.base
+#endif
+
+// The place is part of the identity: what was put back names another.
+#ifndef MUTANT_IDENTITY_WITHOUT_PLACE
+#define open_elsewhere false
+#else
+#define open_elsewhere true
+#endif
+
+// The guard of the tables skips what no step writes.
+#ifndef MUTANT_CEILING_GUARD_MISSING
+#define ceiling_from_elsewhere registry.ceiling
+#else
+#define ceiling_from_elsewhere 0
 #endif
 
 #ifndef MUTANT_RESTORE_WITHOUT_RAISE
@@ -505,7 +529,7 @@ end:
 active proctype Fate() {
 end:
   do
-  :: step { losses > 0 && open && !kept && registry.revision > 0 ->
+  :: step { losses + putbacks > 0 && open && !kept && registry.revision > 0 ->
        printf("fate keeps this state of the registry\n");
        copy(snapshot, registry);
        kept = true
@@ -518,9 +542,28 @@ end:
        open = open_after_loss;
        kept = false;
        if
-       :: losses == 0 -> wipe(snapshot)
+       :: losses + putbacks == 0 -> wipe(snapshot)
        :: else
        fi
+     }
+  :: step { putbacks > 0 && open ->
+       copy(registry, snapshot);
+       printf("fate puts ceiling %d, base %d back in another place\n", registry.ceiling,
+              registry.base);
+       putbacks--;
+       open = open_elsewhere;
+       kept = false;
+       if
+       :: losses + putbacks == 0 -> wipe(snapshot)
+       :: else
+       fi;
+       note(put_back, 0)
+     }
+  :: step { foreign > 0 && open && registry.ceiling > 0 ->
+       foreign--;
+       printf("fate replicates another registry's row onto this one\n");
+       registry.ceiling = ceiling_from_elsewhere;
+       note(foreign_row, 0)
      }
   :: step { !open ->
        registry.base = raised_base;

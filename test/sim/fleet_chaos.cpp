@@ -114,7 +114,7 @@ void FleetWorld::operator_chaos(Instance &instance) {
 }
 
 void FleetWorld::coordinator_chaos() {
-  switch (random_.below(7)) {
+  switch (random_.below(9)) {
     case 0:
       network_.cut(0, now_ + random_.between(1, 60) * 100 * kMs);
       history_.tell(0, "the coordinator is unreachable");
@@ -128,6 +128,12 @@ void FleetWorld::coordinator_chaos() {
       break;
     case 4:
       lose(Loss::restore);
+      break;
+    case 5:
+      lose(Loss::put_back);
+      break;
+    case 6:
+      replicate();
       break;
     default:
       // What the raise rests on: a clock that doesn't go back.
@@ -240,7 +246,7 @@ void FleetWorld::ask_raise(Instance &instance) {
 
 void FleetWorld::on_worker_step(Instance &instance) {
   leave(instance);
-  if (!instance.running || (loss_ != Loss::restore && loss_ != Loss::other_cluster)) return;
+  if (!instance.running || loss_ == Loss::none || loss_ == Loss::fail_over) return;
   // Whoever restores a coordinator has its ceilings raised, once.
   const bool asked = std::any_of(instances_.begin(), instances_.end(), [](const auto &other) {
     return other->asks_for_operator && other->ask.ask == RegistryAsk::raise;

@@ -208,27 +208,53 @@ void FleetWorld::lose(Loss loss) {
   const auto young = std::find_if(snapshots_.begin(), snapshots_.end(),
                                   [&](const Snapshot &snapshot) { return snapshot.at >= oldest; });
   if (young == snapshots_.end()) {
-    if (loss == Loss::restore) return;
+    if (loss == Loss::restore || loss == Loss::put_back) return;
   } else {
     const auto choices = static_cast<std::uint64_t>(snapshots_.end() - young);
     const auto chosen = young + static_cast<std::ptrdiff_t>(random_.below(choices));
+    const std::uint64_t grown = coordinator_.revision + 1;
     coordinator_ = chosen->coordinator;
+    // The server is the same, and goes on counting.
+    if (loss == Loss::put_back) coordinator_.revision = grown;
     snapshots_.erase(chosen + 1, snapshots_.end());
   }
   set_clock();
   loss_ = loss;
-  const bool shows = loss != Loss::restore && !is_mutant(Mutant::move_unseen);
+  const Mutant hides = loss == Loss::put_back ? Mutant::place_unseen : Mutant::move_unseen;
+  const bool shows = loss != Loss::restore && !is_mutant(hides);
   coordinator_.root.moved = shows;
   coordinator_.root.same_system = loss != Loss::other_cluster;
+  // Put back by who has disabled the triggers, or elsewhere in the cluster.
+  const bool unguarded = shows && loss == Loss::put_back && random_.one_in(3);
+  coordinator_.root.guarded = !unguarded;
+  coordinator_.root.same_place = !shows || loss != Loss::put_back || unguarded;
   // Connections end with the server; what it has answered may still be on its way.
   network_.drop_requests();
   if (loss == Loss::restore) network_.drop_all();
   if (checks_.on_loss()) see(Seen::lost_commits);
   see(loss == Loss::fail_over       ? Seen::fail_over
       : loss == Loss::other_cluster ? Seen::other_cluster
+      : loss == Loss::put_back      ? Seen::put_back
                                     : Seen::coordinator_restored);
   history_.tell(0, "the coordinator went back to revision", coordinator_.revision, "kind",
                 static_cast<int>(loss));
+}
+
+// Another fleet's rows, or older ones of this, are written over the coordinator's.
+void FleetWorld::replicate() {
+  if (!coordinator_.root.exists || loss_ != Loss::none) return;
+  FleetNode foreign;
+  foreign.node = static_cast<std::uint32_t>(random_.below(layout_.max_node() + 1));
+  foreign.revision = 1 + random_.below(50);
+  foreign.epoch = random_.below(3);
+  foreign.name = "another";
+  foreign.ceiling = issue_.tick_of(now_) / 2;
+  if (coordinator_.apply_foreign(foreign, !is_mutant(Mutant::guard_missing))) {
+    history_.tell(0, "a row of another fleet is written over node", foreign.node);
+  } else {
+    see(Seen::foreign_rows);
+  }
+  checks_.on_other_change();
 }
 
 void FleetWorld::restart_coordinator() {

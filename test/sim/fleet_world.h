@@ -34,6 +34,7 @@ class FleetWorld final : public World, private NetworkEnds {
     fail_over,      // it says so itself: who comes first raises the ceilings
     other_cluster,  // likewise, but an operator has to
     restore,        // nothing shows; an operator has to raise the ceilings
+    put_back,       // its revisions have only grown; its place shows, an operator has to raise
   };
   struct Snapshot {
     std::int64_t at = 0;
@@ -89,6 +90,7 @@ class FleetWorld final : public World, private NetworkEnds {
   void ask_raise(Instance &instance);
   void restart_coordinator();
   void lose(Loss loss);
+  void replicate();
   bool is_idle(const Instance &instance) const;
   void note_seen(Instance &instance, const FleetRoot &root, std::uint64_t revision) const;
   bool has_seen_later(const Instance &instance) const;

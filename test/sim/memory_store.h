@@ -116,6 +116,7 @@ struct Coordinator {
     root.base = raise.base;
     root.raised_us = raise.raised_us;
     root.moved = false;
+    root.same_system = root.same_place = root.guarded = true;
     for (const FleetNode &row : raise.above) {
       FleetNode &raised = nodes[row.node];
       raised.ceiling = row.ceiling;
@@ -124,6 +125,16 @@ struct Coordinator {
     result.outcome = StoreOutcome::done;
     result.revision = revision;
     return result;
+  }
+
+  // A row that comes by none of the steps: by a restore, a replication, a script. The
+  // guard of the tables skips it where a fleet lives. False if it was skipped.
+  bool apply_foreign(const FleetNode &row, bool guard) {
+    if (guard && root.exists && !root.moved) return false;
+    nodes[row.node] = row;
+    alive_until_us.erase(row.node);
+    ++revision;
+    return true;
   }
 
   StoreResult apply(const FleetRoot &wanted) {

@@ -68,6 +68,8 @@ enum class Mutant : std::uint8_t {
   read_back_is_done,        // likewise, if the row can be read as it was wanted
   old_ceiling_hidden,       // a read doesn't tell what was promised
   move_unseen,              // a fail-over doesn't show
+  place_unseen,             // nor that an older state was put back in place: no OIDs
+  guard_missing,            // nor does anything keep other fleets' rows out
   raise_without_base,       // a raise sets the generation only
   block_written_partly,     // only a block's first node
   record_not_kept,          // the own record is never written
@@ -138,6 +140,11 @@ inline constexpr MutantName kMutants[] = {
      "move_unseen",
      Kind::fleet,
      {Broken::u5, Broken::u6, Broken::repeat, Broken::liveness}},
+    {Mutant::place_unseen,
+     "place_unseen",
+     Kind::fleet,
+     {Broken::u4, Broken::u5, Broken::u6, Broken::repeat}},
+    {Mutant::guard_missing, "guard_missing", Kind::fleet, {Broken::u4}},
     {Mutant::raise_without_base, "raise_without_base", Kind::fleet, {Broken::u4}},
     {Mutant::block_written_partly,
      "block_written_partly",

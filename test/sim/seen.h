@@ -77,6 +77,8 @@ enum class Seen : std::uint8_t {
   late_acknowledgement,
   other_cluster,
   coordinator_restored,
+  put_back,
+  foreign_rows,
   refused_gone_back,
   blind_to_liveness,
   count
@@ -156,6 +158,8 @@ inline constexpr SeenName kSeenNames[] = {
     {"acknowledged after it was lost", false, true},
     {"restored on another cluster", false, true},
     {"coordinator gone back in time", false, true},
+    {"older state put back in place", false, true},
+    {"rows of another fleet kept out", false, true},
     {"refused: gone back in time", false, true},
     {"liveness unknown", false, true},
 };
