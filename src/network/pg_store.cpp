@@ -15,19 +15,17 @@ namespace {
 constexpr std::int64_t kLookupPause = 2'000'000;
 constexpr std::int64_t kShortestTry = 100'000'000;
 
-// Durable commits, whatever the role's defaults are; and nothing that was given up
-// here goes on there for long.
-constexpr char kSessionSettings[] =
-    "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; "
-    "SET default_transaction_read_only = off; SET lock_timeout = '2s'; "
-    "SET statement_timeout = '5s'; SET idle_session_timeout = 0";
+// Each step is one query of several statements, and so one transaction. Whatever the
+// role's defaults are, commits are durable, and a warning that one may not be durable
+// arrives (U3); a raise is not missed (U6); and a step that was given up here does not go
+// on there for long. Nothing is set for the session, which a pooler may share with others.
+constexpr char kTransaction[] =
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; "
+    "SET LOCAL synchronous_commit = on; SET LOCAL client_min_messages = warning; "
+    "SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '5s'; ";
 
-constexpr char kRead[] = "SELECT idgen_internal.fleet_read($1, $2)";
-constexpr char kWrite[] =
-    "SELECT idgen_internal.fleet_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-    "$14, $15, $16, $17, $18)";
-constexpr char kCreate[] = "SELECT idgen_internal.fleet_create($1, $2, $3, $4, $5, $6)";
-constexpr char kRaise[] = "SELECT idgen_internal.fleet_raise($1, $2, $3, $4, $5, $6, $7, $8)";
+// What the coordinator takes as an instance's name, in bytes.
+constexpr std::size_t kMaxName = 200;
 
 // libpq's messages have several lines, and end with one.
 std::string one_line(std::string_view text) {
@@ -62,14 +60,24 @@ std::string signed_text(std::uint64_t value) {
   return std::to_string(static_cast<std::int64_t>(value));
 }
 
+// Cut in no character.
+std::string short_name(const std::string &name) {
+  std::size_t size = std::min(name.size(), kMaxName);
+  const auto continues = [&name](std::size_t at) {
+    return at < name.size() && (static_cast<unsigned char>(name[at]) & 0xC0U) == 0x80U;
+  };
+  while (size > 0 && continues(size)) --size;
+  return name.substr(0, size);
+}
+
 }  // namespace
 
 // --- the steps -----------------------------------------------------------------
 
-void PgStore::begin(Task task, std::string sql, std::vector<std::string> values,
+void PgStore::begin(Task task, const char *function, std::vector<std::string> values,
                     std::int64_t timeout) {
   task_ = task;
-  sql_ = std::move(sql);
+  function_ = function;
   values_ = std::move(values);
   timeout_ = timeout;
   until_ = monotonic_now() + timeout;
@@ -79,33 +87,33 @@ void PgStore::begin(Task task, std::string sql, std::vector<std::string> values,
 }
 
 void PgStore::read(std::uint32_t first, std::uint32_t last, std::int64_t timeout) {
-  begin(Task::read, kRead, {std::to_string(first), std::to_string(last)}, timeout);
+  begin(Task::read, "fleet_read", {std::to_string(first), std::to_string(last)}, timeout);
 }
 
 void PgStore::write(const FleetWrite &write, std::int64_t timeout) {
   write_ = write;
   begin(
-      Task::write, kWrite,
+      Task::write, "fleet_write",
       {std::to_string(write.root.generation), std::to_string(write.root.base),
        array_of(write.nodes, &FleetNode::node), array_of(write.nodes, &FleetNode::revision),
        array_of(write.nodes, &FleetNode::epoch), write.take ? "t" : "f",
        std::string(1, letter_of(write.state)), to_hex(write.holder), std::to_string(write.ceiling),
        std::to_string(write.ceiling_us), std::to_string(write.log2_lanes),
-       signed_text(write.system), write.name, std::to_string(write.alive_ms),
+       signed_text(write.system), short_name(write.name), std::to_string(write.alive_ms),
        std::to_string(write.recorded_us), std::to_string(write.skew_us),
        std::to_string(write.lead_us), std::to_string(write.window_us)},
       timeout);
 }
 
 void PgStore::create(const FleetRoot &root, std::int64_t timeout) {
-  begin(Task::create, kCreate,
+  begin(Task::create, "fleet_create",
         {to_hex(root.id), root.layout, root.epoch, std::to_string(root.generation),
          std::to_string(root.base), std::to_string(root.raised_us)},
         timeout);
 }
 
 void PgStore::raise(const FleetRaise &raise, std::int64_t timeout) {
-  begin(Task::raise, kRaise,
+  begin(Task::raise, "fleet_raise",
         {std::to_string(raise.root.generation), std::to_string(raise.root.base),
          std::to_string(raise.generation), std::to_string(raise.base),
          std::to_string(raise.raised_us), array_of(raise.above, &FleetNode::node),
@@ -191,11 +199,10 @@ bool PgStore::go_on() {
       return resolve();
     case Link::connecting:
       return poll_connection();
-    case Link::preparing:
     case Link::busy:
       return collect();
     case Link::ready:
-      return !sent_ && send(sql_.c_str());
+      return !sent_ && send();
   }
   return false;
 }
@@ -243,6 +250,8 @@ bool PgStore::connect(const std::string &address) {
   add("port", host.port);
   keywords.push_back("fallback_application_name");
   values.push_back("idgen");
+  keywords.push_back("client_encoding");  // the last counts
+  values.push_back("UTF8");
   keywords.push_back(nullptr);
   values.push_back(nullptr);
   connection_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
@@ -260,9 +269,8 @@ bool PgStore::connect(const std::string &address) {
 bool PgStore::poll_connection() {
   polling_ = PQconnectPoll(connection_.get());
   if (polling_ == PGRES_POLLING_OK) {
-    link_ = Link::preparing;
-    if (PQsetnonblocking(connection_.get(), 1) != 0 ||
-        PQsendQuery(connection_.get(), kSessionSettings) == 0) {
+    link_ = Link::ready;
+    if (PQsetnonblocking(connection_.get(), 1) != 0) {
       give_up_host(PQerrorMessage(connection_.get()));
     }
     return true;
@@ -276,19 +284,33 @@ bool PgStore::poll_connection() {
   return true;
 }
 
-bool PgStore::send(const char *sql) {
+// The call of the step's function, its arguments as literals. Empty if one of them is
+// no text in the connection's encoding.
+std::string PgStore::call() const {
+  std::string text = std::string(kTransaction) + "SELECT idgen_internal." + function_ + "(";
+  bool first = true;
+  for (const std::string &value : values_) {
+    const std::unique_ptr<char, void (*)(void *)> literal(
+        PQescapeLiteral(connection_.get(), value.data(), value.size()), PQfreemem);
+    if (!literal) return {};
+    text += first ? "" : ", ";
+    text += literal.get();
+    first = false;
+  }
+  return text + ")";
+}
+
+bool PgStore::send() {
   // An old connection may have ended meanwhile.
   if (PQconsumeInput(connection_.get()) == 0 || PQstatus(connection_.get()) != CONNECTION_OK) {
     failure_ = PQerrorMessage(connection_.get());
     disconnect();
     return true;
   }
-  std::vector<const char *> values;
-  for (const std::string &value : values_) values.push_back(value.c_str());
   warning_.clear();
   results_.clear();
-  if (PQsendQueryParams(connection_.get(), sql, static_cast<int>(values.size()), nullptr,
-                        values.data(), nullptr, nullptr, 0) == 0) {
+  const std::string text = call();
+  if (text.empty() || PQsendQuery(connection_.get(), text.c_str()) == 0) {
     failure_ = PQerrorMessage(connection_.get());
     disconnect();
     return true;
@@ -315,11 +337,7 @@ bool PgStore::collect() {
       link_ = Link::ready;
       return !sent_;
     }
-    if (link_ == Link::preparing && PQresultStatus(result.get()) == PGRES_FATAL_ERROR) {
-      give_up_host(PQresultErrorMessage(result.get()));
-      return true;
-    }
-    if (link_ == Link::busy) results_.push_back(std::move(result));
+    results_.push_back(std::move(result));
   }
   return false;
 }
@@ -335,11 +353,13 @@ void PgStore::on_notice(void *self, const PGresult *notice) {
 
 void PgStore::judge(StoreResult &result) {
   for (const Result &each : results_) {
-    if (PQresultStatus(each.get()) == PGRES_TUPLES_OK) continue;
+    const ExecStatusType status = PQresultStatus(each.get());
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) continue;
     judge_error(each.get(), result);
     return;
   }
-  if (results_.size() != 1 || PQntuples(results_.front().get()) != 1) {
+  if (results_.empty() || PQresultStatus(results_.back().get()) != PGRES_TUPLES_OK ||
+      PQntuples(results_.back().get()) != 1) {
     result.message = "the coordinator gave an answer of another form";
     return;
   }
@@ -347,7 +367,7 @@ void PgStore::judge(StoreResult &result) {
     result.message = "the commit is not known to be durable: " + warning_;
     return;
   }
-  take_rows(PQgetvalue(results_.front().get(), 0, 0), result);
+  take_rows(PQgetvalue(results_.back().get(), 0, 0), result);
 }
 
 void PgStore::judge_error(const PGresult *error, StoreResult &result) {
@@ -357,7 +377,7 @@ void PgStore::judge_error(const PGresult *error, StoreResult &result) {
   result.message = primary == nullptr ? PQresultErrorMessage(error) : primary;
   if (state == "40001" || state == "40P01") {
     result.outcome = StoreOutcome::conflict;
-  } else if (state == "55000") {
+  } else if (state == "55000" || state == "22023") {
     result.outcome = StoreOutcome::refused;
   } else if (state == "42501") {
     result.outcome = StoreOutcome::refused;
@@ -366,7 +386,8 @@ void PgStore::judge_error(const PGresult *error, StoreResult &result) {
     result.outcome = StoreOutcome::refused;
     result.message += "; the coordinator's database wants CREATE EXTENSION idgen";
   }
-  if (state == "25006") host_ = (host_ + 1) % target_.hosts.size();  // a standby by now
+  if (state == "0A000") result.message = "the coordinator is a standby";  // READ WRITE was refused
+  if (state == "25006" || state == "0A000") host_ = (host_ + 1) % target_.hosts.size();
 }
 
 void PgStore::take_rows(const char *json, StoreResult &result) {

@@ -42,9 +42,8 @@ class PgStore final : public FleetStore {
     closed,
     resolving,   // the host's name
     connecting,  // libpq
-    preparing,   // the session's settings
     ready,
-    busy,  // with the task's statement
+    busy,  // with the step's query
   };
   struct Close {
     void operator()(PGconn *connection) const { PQfinish(connection); }
@@ -54,7 +53,8 @@ class PgStore final : public FleetStore {
   };
   using Result = std::unique_ptr<PGresult, Clear>;
 
-  void begin(Task task, std::string sql, std::vector<std::string> values, std::int64_t timeout);
+  void begin(Task task, const char *function, std::vector<std::string> values,
+             std::int64_t timeout);
   bool finish(StoreResult &result, StoreOutcome outcome, const std::string &message);
 
   // Each goes one step on; false when nothing more can be done for now.
@@ -63,7 +63,8 @@ class PgStore final : public FleetStore {
   bool resolve();
   bool connect(const std::string &address);
   bool poll_connection();
-  bool send(const char *sql);
+  std::string call() const;
+  bool send();
   bool collect();
 
   bool hosts_left() const noexcept { return tried_ < target_.hosts.size(); }
@@ -86,7 +87,7 @@ class PgStore final : public FleetStore {
   std::string failure_;  // of the last attempt to connect
 
   Task task_ = Task::none;
-  std::string sql_;
+  const char *function_ = nullptr;
   std::vector<std::string> values_;
   FleetWrite write_;
   std::int64_t until_ = 0;
