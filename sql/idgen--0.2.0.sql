@@ -846,7 +846,10 @@ CREATE TABLE idgen_internal.fleet (
     base bigint NOT NULL CHECK (base >= 0),
     raised timestamptz NOT NULL,
     system bigint NOT NULL,
-    timeline integer NOT NULL
+    timeline integer NOT NULL,
+    database oid NOT NULL DEFAULT 0,
+    relation oid NOT NULL DEFAULT 0,
+    CONSTRAINT fleet_layout_length CHECK (octet_length(layout) <= 1000 AND octet_length(epoch) <= 100)
 );
 COMMENT ON TABLE idgen_internal.fleet IS 'what goes for all nodes of the fleet that this database coordinates; empty if it coordinates none';
 COMMENT ON COLUMN idgen_internal.fleet.generation IS 'grows whenever all ceilings are raised. Compared together with the base: after a second loss the same number may come again';
@@ -854,6 +857,8 @@ COMMENT ON COLUMN idgen_internal.fleet.base IS 'no ceiling counts as lower than 
 COMMENT ON COLUMN idgen_internal.fleet.raised IS 'when the base was set';
 COMMENT ON COLUMN idgen_internal.fleet.system IS 'system identifier of the cluster that the generation was made on';
 COMMENT ON COLUMN idgen_internal.fleet.timeline IS 'timeline of the WAL that the generation was made on';
+COMMENT ON COLUMN idgen_internal.fleet.database IS 'OID of the database that the generation was made in; 0 in a row that was restored, replicated or copied';
+COMMENT ON COLUMN idgen_internal.fleet.relation IS 'OID of the table that the generation was made in, likewise';
 
 CREATE TABLE idgen_internal.node (
     node bigint PRIMARY KEY,
@@ -868,7 +873,10 @@ CREATE TABLE idgen_internal.node (
     ceiling_at timestamptz,
     since timestamptz,
     extended timestamptz,
-    alive_until timestamptz
+    alive_until timestamptz,
+    CONSTRAINT node_numbers CHECK (node BETWEEN 0 AND 4294967295 AND revision >= 0 AND epoch >= 0 AND ceiling >= 0),
+    CONSTRAINT node_lanes CHECK (log2_lanes BETWEEN 0 AND 6),
+    CONSTRAINT node_name_length CHECK (octet_length(name) <= 200)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE idgen_internal.node IS 'nodes that were ever taken: holder, and the tick up to which it may issue IDs';
 COMMENT ON COLUMN idgen_internal.node.revision IS 'changes with every write';
@@ -881,6 +889,105 @@ COMMENT ON COLUMN idgen_internal.node.alive_until IS 'until then the holder coun
 -- Not to be lost with a dump. What is restored elsewhere waits for an operator.
 SELECT pg_catalog.pg_extension_config_dump('idgen_internal.fleet', '');
 SELECT pg_catalog.pg_extension_config_dump('idgen_internal.node', '');
+
+-- The place of the fleet is part of its identity: a database that is dropped and restored
+-- in its own cluster, or made from a template, keeps the cluster's identifier and timeline.
+CREATE FUNCTION idgen_internal.fleet_place(OUT database oid, OUT relation oid)
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT d.oid, 'idgen_internal.fleet'::regclass::oid FROM pg_database AS d WHERE d.datname = current_database()
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_place() IS 'OIDs of this database and of its table idgen_internal.fleet';
+
+-- Restores, replication, COPY and scripts write nothing into a fleet that lives here.
+-- Only the functions below do, which the call under way tells: a setting could be left on.
+CREATE FUNCTION idgen_internal.fleet_guard() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    calls text;
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        RAISE EXCEPTION 'cannot truncate table %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'The ceilings of a fleet must not be lost.';
+    END IF;
+
+    GET DIAGNOSTICS calls = PG_CONTEXT;
+    IF calls ~ '(^|\n)[^"\n]*idgen_internal\.fleet_(write|create|raise)\(' THEN
+        IF TG_OP = 'INSERT' THEN
+            RETURN NEW;
+        ELSIF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'node' THEN
+            IF NEW.ceiling >= OLD.ceiling AND NEW.epoch >= OLD.epoch AND NEW.revision > OLD.revision
+                AND NEW.node = OLD.node THEN
+                RETURN NEW;
+            END IF;
+        ELSIF TG_OP = 'UPDATE' THEN
+            IF NEW.base >= OLD.base AND NEW.generation > OLD.generation AND NEW.id = OLD.id THEN
+                RETURN NEW;
+            END IF;
+        END IF;
+        RAISE EXCEPTION 'cannot lower a ceiling, an epoch, a revision or a generation of a fleet'
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+
+    IF TG_OP = 'INSERT' THEN
+        IF EXISTS (
+            SELECT FROM idgen_internal.fleet AS f, pg_control_system() AS c, idgen_internal.fleet_place() AS p
+            WHERE f.system = c.system_identifier AND f.database = p.database AND f.relation = p.relation) THEN
+            RETURN NULL;
+        END IF;
+        -- What is restored where no fleet lives is kept, so that no other is founded in its
+        -- place. It belongs to nowhere until an operator raises its ceilings.
+        IF TG_TABLE_NAME = 'fleet' THEN
+            NEW.database := 0;
+            NEW.relation := 0;
+        ELSIF octet_length(NEW.name) > 200 THEN
+            NEW.name := left(NEW.name, 50);
+        END IF;
+        RETURN NEW;
+    END IF;
+    -- A subscription goes on.
+    IF current_setting('session_replication_role') = 'replica' THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'cannot write table %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              DETAIL = 'Only the instances of the fleet change it.';
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_guard() IS 'lets only idgen''s own functions write a fleet, and lowers nothing';
+REVOKE ALL ON FUNCTION idgen_internal.fleet_place(), idgen_internal.fleet_guard() FROM PUBLIC;
+
+CREATE TRIGGER fleet_guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.fleet
+    FOR EACH ROW EXECUTE FUNCTION idgen_internal.fleet_guard();
+CREATE TRIGGER fleet_guard_truncate BEFORE TRUNCATE ON idgen_internal.fleet
+    EXECUTE FUNCTION idgen_internal.fleet_guard();
+CREATE TRIGGER node_guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.node
+    FOR EACH ROW EXECUTE FUNCTION idgen_internal.fleet_guard();
+CREATE TRIGGER node_guard_truncate BEFORE TRUNCATE ON idgen_internal.node
+    EXECUTE FUNCTION idgen_internal.fleet_guard();
+ALTER TABLE idgen_internal.fleet ENABLE ALWAYS TRIGGER fleet_guard, ENABLE ALWAYS TRIGGER fleet_guard_truncate;
+ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard, ENABLE ALWAYS TRIGGER node_guard_truncate;
+
+-- pg_restore --disable-triggers leaves them enabled, but no longer always.
+CREATE FUNCTION idgen_internal.fleet_guarded() RETURNS boolean
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT count(*) = 4 FROM pg_trigger AS t
+    WHERE t.tgrelid IN ('idgen_internal.fleet'::regclass, 'idgen_internal.node'::regclass)
+        AND t.tgfoid = 'idgen_internal.fleet_guard'::regproc AND t.tgenabled = 'A'
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_guarded() IS 'whether the triggers that guard the fleet''s tables fire always';
+
+CREATE FUNCTION idgen_internal.fleet_guard_again() RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT idgen_internal.fleet_guarded() THEN
+        ALTER TABLE idgen_internal.fleet ENABLE ALWAYS TRIGGER fleet_guard, ENABLE ALWAYS TRIGGER fleet_guard_truncate;
+        ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard, ENABLE ALWAYS TRIGGER node_guard_truncate;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_guard_again() IS 'lets the triggers that guard the fleet''s tables fire always';
+REVOKE ALL ON FUNCTION idgen_internal.fleet_guarded(), idgen_internal.fleet_guard_again() FROM PUBLIC;
 
 CREATE FUNCTION idgen_internal.timeline() RETURNS integer
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -908,11 +1015,42 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Turn fsync on in the coordinator.';
     END IF;
-    -- A pooler may have lost what the client has set.
-    PERFORM set_config('synchronous_commit', 'on', true);
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'the transaction is % instead of read committed', current_setting('transaction_isolation')
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'It could miss that the ceilings were raised.';
+    END IF;
+    -- A pooler may have lost what the client has set. A commit that is not known to be
+    -- durable shows by a warning alone.
+    PERFORM set_config('synchronous_commit', 'on', true), set_config('client_min_messages', 'warning', true),
+        set_config('lock_timeout', '2s', true);
 END
 $$;
 COMMENT ON FUNCTION idgen_internal.fleet_check() IS 'reports an error unless this server may coordinate a fleet';
+
+-- What no instance asks for could stop a fleet for good, or fill its readers' memory.
+CREATE FUNCTION idgen_internal.fleet_bound(argument text, value bigint, lowest bigint, highest bigint) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF value BETWEEN lowest AND highest THEN
+        RETURN;
+    END IF;
+    RAISE EXCEPTION '% is out of range: %', argument, value
+        USING ERRCODE = 'invalid_parameter_value',
+              DETAIL = format('It must be between %s and %s.', lowest, highest);
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_bound(text, bigint, bigint, bigint) IS 'reports an error unless an argument lies within its bounds';
+
+-- Generations are the clock's milliseconds, or one more than the last.
+CREATE FUNCTION idgen_internal.fleet_latest_generation(generation bigint) RETURNS bigint
+    LANGUAGE sql VOLATILE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT greatest(fleet_latest_generation.generation + 1,
+        (extract(epoch FROM clock_timestamp() + interval '10 years') * 1000)::bigint)
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_latest_generation(bigint) IS 'the highest generation that may follow one';
+REVOKE ALL ON FUNCTION idgen_internal.fleet_bound(text, bigint, bigint, bigint),
+    idgen_internal.fleet_latest_generation(bigint) FROM PUBLIC;
 
 -- One snapshot of the fleet and of the nodes first to last.
 CREATE FUNCTION idgen_internal.fleet_read(first bigint, last bigint) RETURNS json
@@ -927,13 +1065,21 @@ BEGIN
             'took_over_us', (extract(epoch FROM idgen_internal.took_over()) * 1000000)::bigint,
             'standbys', s.standbys,
             'synchronous', s.synchronous,
+            'node_bytes', b.bytes,
+            -- Rows that a long snapshot keeps from being pruned are read, too.
+            'node_rows', CASE WHEN b.bytes > 4194304 THEN (SELECT count(*) FROM idgen_internal.node) END,
             'fleet', (
                 SELECT json_build_object('id', f.id, 'layout', f.layout, 'epoch', f.epoch,
                     'generation', f.generation, 'base', f.base,
                     'raised_us', (extract(epoch FROM f.raised) * 1000000)::bigint,
-                    'same_system', f.system = c.system_identifier,
-                    'same_timeline', f.timeline = idgen_internal.timeline())
-                FROM idgen_internal.fleet AS f, pg_control_system() AS c),
+                    -- Another place is another system: instances of 0.1.0 know no more.
+                    'same_system', f.system = c.system_identifier AND w.same_place AND w.guarded,
+                    'same_timeline', f.timeline = idgen_internal.timeline(),
+                    'same_place', w.same_place,
+                    'guarded', w.guarded)
+                FROM idgen_internal.fleet AS f, pg_control_system() AS c,
+                    LATERAL (SELECT (f.database, f.relation) = (p.database, p.relation) AS same_place,
+                        idgen_internal.fleet_guarded() AS guarded FROM idgen_internal.fleet_place() AS p) AS w),
             'nodes', (
                 SELECT coalesce(json_agg(json_build_object(
                     'node', n.node, 'revision', n.revision, 'epoch', n.epoch, 'state', n.state,
@@ -952,7 +1098,8 @@ BEGIN
             FROM pg_stat_replication AS r
             WHERE r.state = 'streaming' AND NOT EXISTS (
                 SELECT FROM pg_replication_slots AS l
-                WHERE l.active_pid = r.pid AND l.slot_type = 'logical')) AS s);
+                WHERE l.active_pid = r.pid AND l.slot_type = 'logical')) AS s,
+            pg_relation_size('idgen_internal.node') AS b (bytes));
 END
 $$;
 COMMENT ON FUNCTION idgen_internal.fleet_read(bigint, bigint) IS 'for instances that lease from here: the fleet and its nodes first to last';
@@ -972,16 +1119,33 @@ DECLARE
     clock_us constant bigint := (extract(epoch FROM now_at) * 1000000)::bigint;
     epoch_start constant timestamptz := timestamptz 'epoch';
     tolerance_us bigint; -- lead_left() of src/registry/fleet_store.h
+    highest bigint;
     changed bigint;
 BEGIN
     PERFORM idgen_internal.fleet_check();
+    IF NOT (cardinality(nodes) BETWEEN 1 AND 64 AND cardinality(revisions) = cardinality(nodes)
+        AND cardinality(epochs) = cardinality(nodes) AND log2_lanes BETWEEN 0 AND 6 AND octet_length(name) <= 200
+        AND alive_ms BETWEEN 0 AND 3600000 AND window_us BETWEEN 0 AND 3600000000
+        AND (window_us > 0 OR state <> 'h') AND skew_us BETWEEN 0 AND 2147483647000 AND ceiling >= 0) THEN
+        PERFORM idgen_internal.fleet_bound('the number of nodes', cardinality(nodes), 1, 64);
+        PERFORM idgen_internal.fleet_bound('the number of revisions', cardinality(revisions), cardinality(nodes), cardinality(nodes));
+        PERFORM idgen_internal.fleet_bound('the number of epochs', cardinality(epochs), cardinality(nodes), cardinality(nodes));
+        PERFORM idgen_internal.fleet_bound('log2_lanes', log2_lanes, 0, 6);
+        PERFORM idgen_internal.fleet_bound('the length of the name', octet_length(name), 0, 200);
+        PERFORM idgen_internal.fleet_bound('alive_ms', alive_ms, 0, 3600000);
+        PERFORM idgen_internal.fleet_bound('window_us', window_us, (state = 'h')::integer, 3600000000);
+        PERFORM idgen_internal.fleet_bound('skew_us', skew_us, 0, 2147483647000);
+        PERFORM idgen_internal.fleet_bound('ceiling', ceiling, 0, 9223372036854775807);
+    END IF;
     -- Writers pass each other; a raise waits for all of them, and they for it.
     LOCK TABLE idgen_internal.fleet IN ROW SHARE MODE;
     SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 16)
         INTO tolerance_us
-        FROM idgen_internal.fleet AS f, pg_control_system() AS c
+        FROM idgen_internal.fleet AS f, pg_control_system() AS c, idgen_internal.fleet_place() AS p
         WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base
-            AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline();
+            AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline()
+            AND f.database = p.database AND f.relation = p.relation
+            AND idgen_internal.fleet_guarded();
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the fleet is of another generation' USING ERRCODE = 'serialization_failure';
     END IF;
@@ -999,6 +1163,10 @@ BEGIN
     END IF;
     -- In one order, whoever comes: no deadlock.
     PERFORM FROM idgen_internal.node AS n WHERE n.node = ANY (nodes) ORDER BY n.node FOR UPDATE;
+    IF window_us = 0 THEN -- nothing is promised, and nothing raised
+        SELECT max(n.ceiling) INTO highest FROM idgen_internal.node AS n WHERE n.node = ANY (nodes);
+        PERFORM idgen_internal.fleet_bound('ceiling', fleet_write.ceiling, 0, highest);
+    END IF;
     UPDATE idgen_internal.node AS n SET
         revision = n.revision + 1,
         epoch = n.epoch + take::integer,
@@ -1030,11 +1198,20 @@ CREATE FUNCTION idgen_internal.fleet_create(id uuid, layout text, epoch text, ge
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM idgen_internal.fleet_check();
-    INSERT INTO idgen_internal.fleet (id, layout, epoch, generation, base, raised, system, timeline)
+    PERFORM idgen_internal.fleet_bound('generation', generation, 1, idgen_internal.fleet_latest_generation(0)),
+        idgen_internal.fleet_bound('the length of the layout', octet_length(layout), 1, 1000),
+        idgen_internal.fleet_bound('the length of the epoch', octet_length(epoch), 1, 100);
+    IF generation > 1 THEN -- an operator's raise
+        PERFORM idgen_internal.fleet_guard_again();
+    ELSIF NOT idgen_internal.fleet_guarded() OR EXISTS (SELECT FROM idgen_internal.node) THEN
+        RAISE EXCEPTION 'the coordinator''s restore is not complete: there are nodes without a fleet, or disabled triggers; complete it, then call snowflake_raise_registry()'
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    INSERT INTO idgen_internal.fleet (id, layout, epoch, generation, base, raised, system, timeline, database, relation)
         SELECT fleet_create.id, fleet_create.layout, fleet_create.epoch, fleet_create.generation,
             fleet_create.base, timestamptz 'epoch' + raised_us * interval '1 microsecond',
-            c.system_identifier, idgen_internal.timeline()
-        FROM pg_control_system() AS c
+            c.system_identifier, idgen_internal.timeline(), p.database, p.relation
+        FROM pg_control_system() AS c, idgen_internal.fleet_place() AS p
         ON CONFLICT DO NOTHING;
     RETURN FOUND;
 END
@@ -1050,14 +1227,19 @@ DECLARE
     changed bigint;
 BEGIN
     PERFORM idgen_internal.fleet_check();
+    PERFORM idgen_internal.fleet_bound('generation', fleet_raise.generation, 1,
+        idgen_internal.fleet_latest_generation(old_generation));
+    PERFORM idgen_internal.fleet_guard_again();
     LOCK TABLE idgen_internal.fleet IN EXCLUSIVE MODE;
     UPDATE idgen_internal.fleet AS f SET
         generation = fleet_raise.generation,
         base = fleet_raise.base,
         raised = timestamptz 'epoch' + raised_us * interval '1 microsecond',
         system = c.system_identifier,
-        timeline = idgen_internal.timeline()
-    FROM pg_control_system() AS c
+        timeline = idgen_internal.timeline(),
+        database = p.database,
+        relation = p.relation
+    FROM pg_control_system() AS c, idgen_internal.fleet_place() AS p
     WHERE f.generation = old_generation AND f.base = old_base
         AND fleet_raise.generation > f.generation
         AND fleet_raise.base >= f.base;

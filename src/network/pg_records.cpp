@@ -14,6 +14,15 @@ using Json = nlohmann::json;
 
 constexpr std::uint8_t kMaxLog2Lanes = 6;
 
+// More than a whole fleet's rows ever are, and deeper than an answer is.
+constexpr std::size_t kMaxAnswer = std::size_t{128} << 20;
+constexpr int kMaxDepth = 8;
+
+// What the nodes' table may occupy, beside so much for each row, before somebody should
+// look after it. A row and its last versions fill some 500 bytes.
+constexpr std::int64_t kSpareBytes = 4'194'304;
+constexpr std::int64_t kBytesPerRow = 4096;
+
 [[noreturn]] void refuse(const std::string &name, const char *what) {
   throw std::invalid_argument("\"" + name + "\" is " + what);
 }
@@ -89,9 +98,28 @@ FleetRoot root_of(const Json &fleet) {
   root.base = number<std::uint64_t>(fleet, "base");
   root.raised_us = number_or_null(fleet, "raised_us");
   root.same_system = fleet.at("same_system").get<bool>();
-  root.moved = !root.same_system || !fleet.at("same_timeline").get<bool>();
+  // A coordinator whose extension is still 0.1.0 does not know of these.
+  root.same_place = fleet.value("same_place", true);
+  root.guarded = fleet.value("guarded", true);
+  root.moved = !root.same_system || !root.same_place || !root.guarded ||
+               !fleet.at("same_timeline").get<bool>();
   root.revision = root.generation;
   return root;
+}
+
+// Adds to the warning if dead rows have piled up. A coordinator whose extension is still
+// 0.1.0 does not tell.
+void warn_of_size(const Json &read, std::string &warning) {
+  if (!read.contains("node_bytes") || !read.contains("node_rows")) return;
+  const std::int64_t bytes = number_or_null(read, "node_bytes");
+  if (read.at("node_rows").is_null()) return;
+  const std::int64_t rows = number<std::int64_t>(read, "node_rows");
+  if (bytes <= kSpareBytes || (bytes - kSpareBytes) / kBytesPerRow < rows) return;
+  warning += (warning.empty() ? "" : "; ") +
+             ("the coordinator's table idgen_internal.node has grown to " +
+              std::to_string(bytes >> 20) + " MB for " + std::to_string(rows) +
+              " nodes: a long transaction, a prepared one or a replication slot in its database "
+              "keeps old row versions, so that each renewal takes longer");
 }
 
 FleetView view_of(const Json &read) {
@@ -114,13 +142,19 @@ FleetView view_of(const Json &read) {
         "the coordinator has standbys, but no synchronous one: a fail-over may lose what it has "
         "acknowledged, and all ceilings are raised then";
   }
+  warn_of_size(read, view.warning);
   return view;
 }
 
 template <typename Read>
 bool understand(std::string_view json, std::string &why, const Read &read) {
   try {
-    read(Json::parse(json.begin(), json.end()));
+    if (json.size() > kMaxAnswer) throw std::invalid_argument("it is too long");
+    const auto not_too_deep = [](int depth, Json::parse_event_t, Json &) {
+      if (depth > kMaxDepth) throw std::invalid_argument("it is nested too deeply");
+      return true;
+    };
+    read(Json::parse(json.begin(), json.end(), not_too_deep));
     return true;
   } catch (const Json::exception &e) {
     why = std::string("the coordinator's answer can't be understood: ") + e.what();

@@ -44,6 +44,8 @@ Json written(const FleetRoot &root) {
           {"base", root.base},
           {"raised_us", root.raised_us},
           {"same_system", root.same_system},
+          {"same_place", root.same_place},
+          {"guarded", root.guarded},
           {"same_timeline", !root.moved}};
 }
 

@@ -45,6 +45,50 @@ TEST(PgRecords, a_fleet_is_read) {
   EXPECT_EQ(view.nodes[1].state, NodeState::free);
 }
 
+std::string with(std::string answer, const std::string &from, const std::string &to) {
+  return answer.replace(answer.find(from), from.size(), to);
+}
+
+TEST(PgRecords, a_coordinators_place_and_guards_are_read_where_it_tells) {
+  for (const char *name : {"same_place", "guarded"}) {
+    FleetView view;
+    std::string why;
+    const std::string more = "\"same_timeline\":true,\"" + std::string(name) + "\":";
+    ASSERT_TRUE(parse_fleet(with(kAnswer, "\"same_timeline\":true", more + "true"), view, why));
+    EXPECT_FALSE(view.root.moved);
+    ASSERT_TRUE(parse_fleet(with(kAnswer, "\"same_timeline\":true", more + "false"), view, why));
+    EXPECT_TRUE(view.root.moved) << name;
+    EXPECT_FALSE(view.root.same_place && view.root.guarded) << name;
+  }
+}
+
+TEST(PgRecords, a_table_out_of_proportion_is_warned_about) {
+  const auto warning = [](const std::string &bytes, const std::string &rows) {
+    FleetView view;
+    std::string why;
+    const std::string sizes = "\"node_bytes\":" + bytes + ",\"node_rows\":" + rows;
+    EXPECT_TRUE(
+        parse_fleet(with(kAnswer, "\"standbys\":1", "\"standbys\":0," + sizes), view, why))
+        << why;
+    return view.warning;
+  };
+  EXPECT_EQ(warning("8192", "null"), "");
+  EXPECT_EQ(warning("4194304", "0"), "");
+  EXPECT_EQ(warning("8290304", "1000"), "") << "a thousand nodes with room";
+  EXPECT_NE(warning("16290304", "1000").find("has grown to 15 MB for 1000 nodes"),
+            std::string::npos);
+}
+
+TEST(PgRecords, answers_of_any_depth_are_refused_and_not_kept) {
+  FleetView view;
+  std::string why;
+  const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  EXPECT_FALSE(parse_fleet(deep, view, why));
+  EXPECT_NE(why.find("nested too deeply"), std::string::npos) << why;
+  EXPECT_FALSE(parse_fleet(std::string((std::size_t{128} << 20) + 1, ' '), view, why));
+  EXPECT_NE(why.find("too long"), std::string::npos) << why;
+}
+
 TEST(PgRecords, nothing_is_cut_to_fit) {
   const std::vector<std::pair<std::string, std::string>> changes = {
       {"\"node\":7", "\"node\":4294967303"},

@@ -1,0 +1,253 @@
+# A coordinator whose tables were put back, copied, replicated onto or written past its
+# triggers: within its own cluster nothing else shows that, and its ceilings are of
+# another time. It gives nobody a node until an operator has raised all ceilings.
+use strict;
+use warnings;
+
+use IdgenTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $files = PostgreSQL::Test::Utils::tempdir();
+# Few nodes, so that one that is in use would be given out again.
+my @lines = ("idgen.layout = 'time:41 shard:2 sequence:12'", "idgen.lease_window = '20s'", "idgen.lease_ttl = '20s'");
+
+my $coordinator = new_coordinator('coordinator');
+$coordinator->append_conf('postgresql.conf', 'wal_level = logical');
+$coordinator->restart;
+
+sub make_registry {
+    my ($database) = @_;
+    $coordinator->safe_psql('postgres', "CREATE DATABASE $database");
+    $coordinator->safe_psql($database, "CREATE EXTENSION idgen; SELECT snowflake_allow_leasing('leaser')");
+    return;
+}
+sub registry { return registry_of($coordinator, 'leaser') =~ s{/postgres\?}{/reg?}r }
+
+sub start_instance {
+    my ($name, @more) = @_;
+    my $node = new_node($name, "idgen.registry = '" . registry() . "'", "cluster_name = '$name'", @lines, @more);
+    $node->start;
+    return $node;
+}
+
+make_registry('reg');
+my $issuer = start_instance('issuer');
+my $next = start_instance('next');
+for my $node ($issuer, $next) {
+    $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
+    wait_for_state($node);
+}
+sub state_of { return $_[0]->safe_psql('postgres', 'SELECT state FROM snowflake_instance') }
+my @patient = ('--clients', 1, '--batches', 1, '--pause', 1, '--ids', 100_000_000, '--tolerate', 'IDG01', '--retry');
+
+# An older state of the registry comes back while an instance issues from a later one.
+# Nobody is given a node, least of all the one that is in use, until an operator of one
+# instance raises the ceilings for all.
+sub refused_until_raised {
+    my ($what, $why, $save, $load) = @_;
+    my @saved = map { "$files/$_" } 'issuer', 'before', 'after';
+    $next->stop;
+    $save->();
+    my $node = $issuer->safe_psql('postgres', 'SELECT snowflake_rotate_node()');
+    my $issuing = start_collector($issuer, @patient, '--seconds', 120, '--save', $saved[0]);
+    $issuer->poll_query_until('postgres', 'SELECT sum(ids) > 10000 FROM snowflake_stats') or die;
+    my ($issuers_log, $nexts_log) = map { -s $_->logfile } $issuer, $next;
+    $load->();
+    $next->append_conf('postgresql.conf', "idgen.shard = $node");
+    $next->start;
+    poll(sub { return substr(slurp_file($next->logfile), $nexts_log) =~ $why || state_of($next) eq 'active' }) or die 'neither refused nor active';
+    like(substr(slurp_file($next->logfile), $nexts_log), $why, "$what: the registry is refused");
+    my (undef, $figures) = run_collector($next, @patient, '--seconds', 2, '--save', $saved[1]);
+    is($figures->{ids}, 0, "$what: no node is given out");
+    $issuer->poll_query_until('postgres', "SELECT state = 'fenced' FROM snowflake_instance") or die;
+    pass("$what: its holder stops");
+    $next->append_conf('postgresql.conf', 'idgen.shard = -1');
+    $next->reload;
+    $next->safe_psql('postgres', 'SELECT snowflake_raise_registry()');
+    wait_for_state($_) for $issuer, $next;
+    is( $coordinator->safe_psql('reg', "SELECT count(*) FROM pg_trigger WHERE tgenabled = 'A' AND tgrelid IN ('idgen_internal.fleet'::regclass, 'idgen_internal.node'::regclass)"),
+        '4', "$what: raised, its triggers always fire");
+    is((run_collector($next, '--clients', 1, '--ids', 20_000, '--save', $saved[2]))[0], 0, "$what: raised, it goes on");
+    stop_collector($issuing);
+    my $out = '';
+    IPC::Run::run([ $ENV{IDGEN_COLLECTOR}, 'check', @saved ], '>', \$out);
+    is(figures($out)->{repeats}, 0, "$what: 0 repeats");
+    return;
+}
+
+my $dump = "$files/dump";
+my @dump = ('pg_dump', '-Fc', '-f', $dump, $coordinator->connstr('reg'));
+my $place = qr/the registry was made in another database or table/;
+sub anew {
+    $coordinator->safe_psql('postgres', 'DROP DATABASE reg WITH (FORCE)');
+    $coordinator->safe_psql('postgres', 'CREATE DATABASE reg');
+    return;
+}
+my $save = sub { system_or_bail(@dump) };
+
+refused_until_raised('dropped, made and restored', $place, $save,
+    sub { anew(); system_or_bail('pg_restore', '-d', $coordinator->connstr('reg'), $dump) });
+
+refused_until_raised('restored by --clean', $place, $save,
+    sub { system_or_bail('pg_restore', '--clean', '-d', $coordinator->connstr('reg'), $dump) });
+
+refused_until_raised('copied from a template', $place, sub {
+    # It may have no sessions; the issuer comes back.
+    $coordinator->safe_psql('postgres', 'ALTER DATABASE reg ALLOW_CONNECTIONS false');
+    poll(sub {
+        $coordinator->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'reg'");
+        return $coordinator->psql('postgres', 'CREATE DATABASE earlier TEMPLATE reg') == 0;
+    }) or die;
+    $coordinator->safe_psql('postgres', 'ALTER DATABASE reg ALLOW_CONNECTIONS true');
+    wait_for_state($issuer);
+}, sub {
+    $coordinator->safe_psql('postgres', 'DROP DATABASE reg WITH (FORCE)');
+    $coordinator->safe_psql('postgres', 'ALTER DATABASE earlier RENAME TO reg');
+    $coordinator->safe_psql('postgres', 'ALTER DATABASE reg ALLOW_CONNECTIONS true');
+});
+
+# Past the triggers, as pg_restore --disable-triggers does it: they do not come back as they
+# were.
+refused_until_raised('written with disabled triggers', qr/while their triggers were disabled/,
+    sub { $coordinator->safe_psql('reg', "COPY idgen_internal.node TO '$files/rows'") },
+    sub {
+        $coordinator->safe_psql('reg', "BEGIN; ALTER TABLE idgen_internal.node DISABLE TRIGGER ALL; DELETE FROM idgen_internal.node;
+            COPY idgen_internal.node FROM '$files/rows'; ALTER TABLE idgen_internal.node ENABLE TRIGGER ALL; COMMIT");
+    });
+$_->stop for $issuer, $next;
+
+# --- what the triggers let nobody do -----------------------------------------------------
+
+my $one = $issuer;
+$one->start;
+wait_for_state($one);
+sub rows { return $coordinator->safe_psql('reg', 'SELECT node, epoch, state, holder FROM idgen_internal.node ORDER BY node') }
+my $rows = rows();
+my $root = $coordinator->safe_psql('reg', 'SELECT * FROM idgen_internal.fleet');
+for my $statement (
+    'TRUNCATE idgen_internal.node', 'TRUNCATE idgen_internal.fleet',
+    'DELETE FROM idgen_internal.node', 'DELETE FROM idgen_internal.fleet',
+    'UPDATE idgen_internal.node SET ceiling = 0', 'UPDATE idgen_internal.fleet SET base = base + 1',
+    "BEGIN; SET LOCAL session_replication_role = replica; TRUNCATE idgen_internal.node; COMMIT") {
+    is((sqlstate_of($coordinator, $statement, dbname => 'reg'))[0], '55000', "refused: $statement");
+}
+for my $statement (
+    "INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes) VALUES (9, 1, 1, 'f', 0, 0)",
+    'DELETE FROM idgen_internal.node', 'UPDATE idgen_internal.node SET ceiling = 0, epoch = 0',
+    'UPDATE idgen_internal.fleet SET base = 0, generation = 1, database = 0') {
+    $coordinator->safe_psql('reg', "SET session_replication_role = replica; $statement");
+}
+is(rows(), $rows, 'what a subscription would write is skipped');
+is($coordinator->safe_psql('reg', 'SELECT * FROM idgen_internal.fleet'), $root, 'of the fleet, too');
+# By a data-only restore into the fleet that lives.
+system_or_bail(@dump);
+command_ok([ 'pg_restore', '--data-only', '-t', 'node', '-d', $coordinator->connstr('reg'), $dump ], 'a restore of the rows alone passes');
+is(rows(), $rows, 'and changes nothing');
+# Not even the functions lower anything.
+my $write = q{SELECT idgen_internal.fleet_write(f.generation, f.base, ARRAY[n.node], ARRAY[n.revision], ARRAY[n.epoch], false,
+    'h', n.holder, n.ceiling - 1, 1, 0, 1, 'x', 1000, 1, 1, 1, 1) FROM idgen_internal.fleet f, idgen_internal.node n WHERE n.state = 'h'};
+is((sqlstate_of($coordinator, $write, dbname => 'reg'))[0], '40001', 'no function lowers a ceiling');
+
+# --- what the leasing role may ask for -----------------------------------------------------
+
+# As that role; each of these would stop the fleet, or some of it, for good.
+my %asks = (
+    'log2_lanes' => [ lanes => 100 ], 'alive_ms' => [ alive => '9223372036854775807' ], 'the length of the name' => [ name => "repeat('x', 201)" ],
+    'window_us' => [ window => '9223372036854775807' ], 'skew_us' => [ skew => '9223372036854775807' ], 'the number of epochs' => [ epochs => "'{1,2}'" ]);
+for my $argument (sort keys %asks) {
+    my ($what, $value) = @{ $asks{$argument} };
+    my %value = (lanes => 0, alive => 1000, name => "'x'", window => 1000000, skew => 0, epochs => "'{0}'", $what => $value);
+    my ($state, $err) = sqlstate_of($coordinator, "SELECT idgen_internal.fleet_write(1, 0, '{3}', '{0}', $value{epochs}, true, 'h',
+        '00000000-0000-0000-0000-000000000001', 5, 0, $value{lanes}, 1, $value{name}, $value{alive}, 0, $value{skew}, 0, $value{window})",
+        dbname => 'reg', extra_params => [ '-U', 'leaser' ]);
+    is($state, '22023', "$argument: refused");
+    like($err, qr/$argument is out of range/, "$argument: named");
+}
+is((sqlstate_of($coordinator, "SELECT idgen_internal.fleet_raise($_, 9223372036854775807, 0, 0, '{}', '{}', '{}')", dbname => 'reg', extra_params => [ '-U', 'leaser' ]))[0],
+    '22023', 'no generation is the last') for $coordinator->safe_psql('reg', "SELECT concat_ws(', ', generation, base) FROM idgen_internal.fleet");
+# A node that is only let go is raised no further.
+is((sqlstate_of($coordinator, q{SELECT idgen_internal.fleet_write(f.generation, f.base, ARRAY[n.node], ARRAY[n.revision], ARRAY[n.epoch], false,
+    'f', n.holder, n.ceiling + 1, 1, 0, 1, 'x', 0, 0, 0, 0, 0) FROM idgen_internal.fleet f, idgen_internal.node n WHERE n.state = 'f' LIMIT 1}, dbname => 'reg'))[0],
+    '22023', 'no release carries a ceiling away');
+
+# --- replication onto a coordinator --------------------------------------------------------
+
+my $publisher = new_coordinator('publisher');
+$publisher->append_conf('postgresql.conf', 'wal_level = logical');
+$publisher->restart;
+$publisher->safe_psql('postgres', 'CREATE TABLE plain (v int); CREATE PUBLICATION p FOR ALL TABLES');
+$coordinator->safe_psql('reg', 'CREATE TABLE plain (v int)');
+my $other = new_node('other', "idgen.registry = '" . registry_of($publisher, 'leaser') . "'", @lines);
+$other->start;
+$other->safe_psql('postgres', 'CREATE EXTENSION idgen');
+wait_for_state($other);
+$coordinator->safe_psql('reg', "CREATE SUBSCRIPTION s CONNECTION '" . $publisher->connstr('postgres') . "' PUBLICATION p");
+$coordinator->wait_for_subscription_sync($publisher, 's', 'reg');
+# Updates of a row with the same key as one here, and the fleet's.
+$other->safe_psql('postgres', 'SELECT snowflake_rotate_node()') for 1 .. 3;
+$other->safe_psql('postgres', 'SELECT snowflake_raise_registry()');
+wait_for_state($other);
+$publisher->safe_psql('postgres', 'INSERT INTO plain VALUES (1)');
+$publisher->wait_for_catchup('s');
+is($coordinator->safe_psql('reg', 'SELECT v FROM plain'), '1', 'FOR ALL TABLES: the subscription goes on');
+is(rows(), $rows, 'and takes in nothing of another fleet');
+is($coordinator->safe_psql('reg', 'SELECT * FROM idgen_internal.fleet'), $root, 'nor its root');
+is(instance($one, 'state'), 'active', 'so that its instances go on');
+cmp_ok($one->safe_psql('postgres', 'SELECT count(*) FROM snowflake_fleet WHERE alive'), '>', 0, 'and read it');
+$coordinator->safe_psql('reg', 'DROP SUBSCRIPTION s');
+
+# --- foreign rows where no fleet lives -----------------------------------------------------
+
+$one->stop;
+anew();
+$coordinator->safe_psql('reg', "CREATE EXTENSION idgen; SELECT snowflake_allow_leasing('leaser'); CREATE TABLE plain (v int)");
+$coordinator->safe_psql('reg', "CREATE SUBSCRIPTION s CONNECTION '" . $publisher->connstr('postgres') . "' PUBLICATION p");
+$coordinator->wait_for_subscription_sync($publisher, 's', 'reg');
+is($coordinator->safe_psql('reg', 'SELECT database, relation FROM idgen_internal.fleet'), '0|0', 'a fleet that came by replication belongs to nowhere');
+my $new = $next;
+my $from = -s $new->logfile;
+$new->start;
+poll_log($new, $place, $from);
+is((sqlstate_of($new, 'SET idgen.max_wait = 0; SELECT snowflake_nextval()'))[0], 'IDG01', 'so that it gives out no node');
+$coordinator->safe_psql('reg', 'DROP SUBSCRIPTION s');
+$new->stop;
+
+# A restore that has come half-way: the nodes, not yet their fleet.
+anew();
+$coordinator->safe_psql('reg', "CREATE EXTENSION idgen; SELECT snowflake_allow_leasing('leaser')");
+$coordinator->safe_psql('reg', "INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes) VALUES (1, 1, 1, 'f', 5, 0)");
+$from = -s $new->logfile;
+$new->start;
+poll_log($new, qr/the coordinator's restore is not complete/, $from);
+pass('no fleet is founded where a restore is not complete');
+$new->safe_psql('postgres', 'SELECT snowflake_raise_registry()');
+wait_for_state($new);
+pass('until an operator raises');
+
+# Roles' settings neither hide a warning nor let a raise be missed.
+$new->stop;
+$coordinator->safe_psql('reg', "ALTER ROLE leaser SET client_min_messages = error; ALTER ROLE leaser SET default_transaction_isolation = 'repeatable read'");
+$new->start;
+wait_for_state($new);
+pass('whatever the role has set, it leases');
+is( $coordinator->safe_psql('reg', "BEGIN; SET client_min_messages = error; SET lock_timeout = 0; SELECT FROM idgen_internal.fleet_read(0, 1); SHOW client_min_messages; SHOW lock_timeout; COMMIT"),
+    "warning\n2s", 'the steps show warnings and wait for no lock for long');
+is((sqlstate_of($coordinator, "BEGIN ISOLATION LEVEL $_; SELECT idgen_internal.fleet_read(0, 1)", dbname => 'reg'))[0], '55000', "$_ is refused")
+  for 'repeatable read', 'serializable';
+
+# Row versions that a long snapshot has kept.
+$coordinator->safe_psql('reg', "ALTER TABLE idgen_internal.node SET (autovacuum_enabled = off);
+    ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
+    INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes, name)
+        SELECT 1000 + g, 1, 1, 'f', 0, 0, repeat('x', 200) FROM generate_series(1, 20000) AS g;
+    DELETE FROM idgen_internal.node WHERE node > 1000;
+    ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard");
+$from = -s $new->logfile;
+$new->safe_psql('postgres', 'SELECT count(*) FROM snowflake_fleet');
+poll_log($new, qr/WARNING: .*idgen_internal\.node has grown to \d+ MB for \d nodes/, $from);
+pass('a table that has grown out of proportion is warned about');
+
+$_->stop for $new, $other, $publisher, $coordinator;
+done_testing();
