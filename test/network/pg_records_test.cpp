@@ -67,8 +67,7 @@ TEST(PgRecords, a_table_out_of_proportion_is_warned_about) {
     FleetView view;
     std::string why;
     const std::string sizes = "\"node_bytes\":" + bytes + ",\"node_rows\":" + rows;
-    EXPECT_TRUE(
-        parse_fleet(with(kAnswer, "\"standbys\":1", "\"standbys\":0," + sizes), view, why))
+    EXPECT_TRUE(parse_fleet(with(kAnswer, "\"standbys\":1", "\"standbys\":0," + sizes), view, why))
         << why;
     return view.warning;
   };

@@ -25,6 +25,14 @@ sub make_registry {
 }
 sub registry { return registry_of($coordinator, 'leaser') =~ s{/postgres\?}{/reg?}r }
 
+# It needs a node once, which a busy machine may be late with.
+sub create_extension {
+    my ($node) = @_;
+    poll(sub { return $node->psql('postgres', 'CREATE EXTENSION idgen') == 0 }) or die 'no node';
+    wait_for_state($node);
+    return;
+}
+
 sub start_instance {
     my ($name, @more) = @_;
     my $node = new_node($name, "idgen.registry = '" . registry() . "'", "cluster_name = '$name'", @lines, @more);
@@ -35,10 +43,7 @@ sub start_instance {
 make_registry('reg');
 my $issuer = start_instance('issuer');
 my $next = start_instance('next');
-for my $node ($issuer, $next) {
-    $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
-    wait_for_state($node);
-}
+create_extension($_) for $issuer, $next;
 sub state_of { return $_[0]->safe_psql('postgres', 'SELECT state FROM snowflake_instance') }
 my @patient = ('--clients', 1, '--batches', 1, '--pause', 1, '--ids', 100_000_000, '--tolerate', 'IDG01', '--retry');
 
@@ -181,8 +186,7 @@ $publisher->safe_psql('postgres', 'CREATE TABLE plain (v int); CREATE PUBLICATIO
 $coordinator->safe_psql('reg', 'CREATE TABLE plain (v int)');
 my $other = new_node('other', "idgen.registry = '" . registry_of($publisher, 'leaser') . "'", @lines);
 $other->start;
-$other->safe_psql('postgres', 'CREATE EXTENSION idgen');
-wait_for_state($other);
+create_extension($other);
 $coordinator->safe_psql('reg', "CREATE SUBSCRIPTION s CONNECTION '" . $publisher->connstr('postgres') . "' PUBLICATION p");
 $coordinator->wait_for_subscription_sync($publisher, 's', 'reg');
 # Updates of a row with the same key as one here, and the fleet's.

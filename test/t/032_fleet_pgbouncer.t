@@ -12,6 +12,13 @@ my $files = PostgreSQL::Test::Utils::tempdir();
 my $coordinator = new_coordinator('coordinator');
 my $pgbouncer = -x '/usr/sbin/pgbouncer' ? '/usr/sbin/pgbouncer' : 'pgbouncer';
 
+# A test that dies leaves none behind.
+my $running;
+END {
+    local $?;
+    $running->kill_kill if $running;
+}
+
 # One connection to the server, which all clients share.
 sub start_pgbouncer {
     my ($mode) = @_;
@@ -30,7 +37,7 @@ auth_file = $bouncer->{folder}/users
 pool_mode = $mode
 default_pool_size = 1
 END
-    $bouncer->{handle} = IPC::Run::start([ $pgbouncer, "$bouncer->{folder}/ini" ], '<', \undef, '>', "$bouncer->{folder}/log", '2>&1');
+    $running = $bouncer->{handle} = IPC::Run::start([ $pgbouncer, "$bouncer->{folder}/ini" ], '<', \undef, '>', "$bouncer->{folder}/log", '2>&1');
     poll(sub { return -s "$bouncer->{folder}/log" && slurp_file("$bouncer->{folder}/log") =~ /process up/ }) or die 'pgbouncer did not start';
     return $bouncer;
 }
@@ -46,9 +53,10 @@ for my $mode ('transaction', 'statement') {
     my $by_bouncer = "host=127.0.0.1 port=$bouncer->{port} user=leaser dbname=postgres";
     my @instances;
     for my $name ("one_$mode", "two_$mode") {
-        my $node = new_node($name, "idgen.registry = 'postgresql://leaser\@127.0.0.1:$bouncer->{port}/postgres'", "idgen.lease_window = '1s'");
+        my $node = new_node($name, "idgen.registry = 'postgresql://leaser\@127.0.0.1:$bouncer->{port}/postgres'", "idgen.lease_window = '10s'");
         $node->start;
-        $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
+        # It needs a node once, which a busy machine may be late with.
+        poll(sub { return $node->psql('postgres', 'CREATE EXTENSION idgen') == 0 }) or die 'no node';
         wait_for_state($node);
         push @instances, $node;
     }
@@ -70,6 +78,7 @@ for my $mode ('transaction', 'statement') {
     $_->stop for @instances;
     $bouncer->{handle}->signal('TERM');
     $bouncer->{handle}->finish;
+    $running = undef;
 }
 $coordinator->stop;
 done_testing();
