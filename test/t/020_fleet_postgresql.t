@@ -12,7 +12,7 @@ my $registry = registry_of($coordinator, 'leaser');
 
 my $one = new_node('one', "idgen.registry = '$registry'", "cluster_name = 'one'");
 $one->start;
-$one->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($one);
 wait_for_state($one);
 
 # --- what is leased, and what shows of it ------------------------------------------
@@ -82,7 +82,7 @@ unlike(slurp_file($_->logfile), qr/pencil/, 'no password is logged by ' . $_->na
 my $wide = new_node('wide', "idgen.registry = '$registry'", 'idgen.lanes = 4', 'idgen.auto_drain = on');
 faulty($wide);
 $wide->start;
-$wide->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($wide);
 is(instance($wide, 'node % 4 = 0 AND lanes = 4'), 't', 'lanes: an aligned block is held');
 is($coordinator->safe_psql('postgres', "SELECT count(*), count(DISTINCT ceiling) FROM idgen_internal.node WHERE name LIKE 'wide %' AND state = 'h'"),
     '4|1', 'all of it, up to one ceiling');

@@ -52,7 +52,7 @@ sub repeats {
 my ($primary, $standby, $registry) = pair('async');
 my $one = new_node('one', "idgen.registry = '$registry'", "cluster_name = 'one'");
 $one->start;
-$one->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($one);
 wait_for_state($one);
 poll_log($one, qr/WARNING:  idgen: the coordinator has standbys, but no synchronous one/);
 pass('a coordinator that may lose commits is warned about beforehand');
@@ -65,7 +65,7 @@ my $two = new_node('two', "idgen.registry = '$registry'", 'idgen.shard = 77', "c
 faulty($two);
 set_clock($two, 40);
 $two->start;
-$two->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($two);
 my @saved = (issue($two, 'before the fail-over', 1_000_000));
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM idgen_internal.node WHERE node = 77'), '0', 'the standby never heard of that node');
 $two->stop('immediate');
@@ -97,7 +97,7 @@ my $three = new_node('three', "idgen.registry = '$registry'", 'idgen.shard = 77'
 faulty($three);
 set_clock($three, 38);
 $three->start;
-$three->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($three);
 is(instance($three, 'node'), 77, 'it is handed out again');
 push @saved, issue($three, 'after the fail-over', 1_000_000);
 push @saved, issue($one, 'after the fail-over, the first', 100_000);
@@ -115,7 +115,7 @@ $primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replica
 $one = new_node('held', "idgen.registry = '$registry'", "cluster_name = 'held'");
 $one->start;
 # Its own database is local.
-$one->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($one);
 wait_for_state($one);
 unlike(slurp_file($one->logfile), qr/no synchronous one/, 'a synchronous standby is not warned about');
 @saved = (issue($one, 'before the cut', 300_000));
@@ -148,14 +148,14 @@ $standby->stop;
 cut($standby);
 $one = new_node('early', "idgen.registry = '$registry'", 'idgen.shard = 9', 'idgen.lease_window = 10s');
 $one->start;
-$one->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($one);
 wait_for_state($one);
 $primary->stop('immediate');
 $lost = time();
 $standby->promote;
 my $late = new_node('late', "idgen.registry = '$registry'", 'idgen.shard = 9');
 $late->start;
-$late->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($late);
 wait_for_state($late);
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM idgen_internal.node'), '1', 'a coordinator that never heard of the fleet begins one');
 is($late->safe_psql('postgres', "SELECT floor > to_timestamp($lost) + interval '1 min' FROM snowflake_instance"), 't',

@@ -32,7 +32,7 @@ for my $kind (sort keys %registries) {
     my $node = $registries{$kind}{node} = new_node($kind, "idgen.registry = '$registries{$kind}{url}'",
         "idgen.lease_window = '${window}s'", "cluster_name = '$kind'");
     $node->start;
-    $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
+    create_extension($node);
 }
 my $started = Time::HiRes::time();
 poll(sub { Time::HiRes::time() - $started > 10 * $window + 1 }, 20 * $window) or die;

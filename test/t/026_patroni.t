@@ -204,7 +204,8 @@ sub distinct_nodes {
 
 $patroni->start(0);
 $patroni->wait_for_primary(0);
-$patroni->sql(0, 'CREATE EXTENSION idgen');
+# Its first attempt to get a node may fail: etcd may be busy.
+poll(sub { return eval { $patroni->sql(0, 'CREATE EXTENSION idgen'); 1 } }) or die "no extension: $@";
 $patroni->sql(0, 'CREATE TABLE item (id snowflakeid PRIMARY KEY DEFAULT snowflake_nextval(), body text)');
 my @writing = map { my $number = $_; in_background(sub { write_rows($number) }) } 1 .. $writers;
 reaches(0);

@@ -16,7 +16,7 @@ sub start_instance {
     my ($name, $registry, @lines) = @_;
     my $node = new_node($name, "idgen.registry = '$registry'", "cluster_name = '$name'", @lines);
     $node->start;
-    $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
+    create_extension($node);
     wait_for_state($node);
     return $node;
 }
@@ -84,7 +84,7 @@ my $here = $restored->host =~ s{/}{%2F}gr . ':' . $restored->port;
 is($ini =~ s/coordinator\.example/$here/, 1, 'the example names a coordinator');
 my $example = new_node('example', $ini);
 $example->start;
-$example->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($example);
 wait_for_state($example);
 is($restored->safe_psql('postgres', "SELECT count(*) FROM snowflake_fleet WHERE alive AND holder LIKE 'example %'"), '1',
     'the configuration that the documentation shows leases a node');

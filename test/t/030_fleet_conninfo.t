@@ -49,7 +49,7 @@ END
 local $ENV{PGSERVICEFILE} = $services;
 my $one = new_node('one', "idgen.registry = 'postgresql://?service=fleet'");
 $one->start;
-$one->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($one);
 wait_for_state($one);
 is( $coordinator->safe_psql('postgres', "SELECT count(*) > 0 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'leaser' AND ssl"),
     't', 'a service, its password file and TLS lead to the coordinator');

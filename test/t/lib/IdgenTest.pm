@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes ();
 
-our @EXPORT = qw(new_node configure wait_for_state wait_event instance reconfigure sqlstate_of record_of
+our @EXPORT = qw(new_node configure create_extension wait_for_state wait_event instance reconfigure sqlstate_of record_of
   new_coordinator registry_of poll_log poll soon family kill_family
   change_record replace_worker faulty set_clock bad_disk clock_events start_collector finish_collector stop_collector run_collector figures write_calls);
 
@@ -48,6 +48,16 @@ sub configure {
     $node->append_conf('postgresql.conf', slurp_file($build));
     $node->append_conf('postgresql.conf', "$_\n")
       for "idgen.max_wait = '10s'", 'log_statement = none', grep { $_ ne 'injection' } @lines;
+    return;
+}
+
+# CREATE EXTENSION in an instance of a fleet, which may not have got its first node at the
+# first attempt: the coordinator may be busy. Until then only the fleet knows the layout.
+sub create_extension {
+    my ($node) = @_;
+    my ($state, $message);
+    poll(sub { ($state, $message) = sqlstate_of($node, 'CREATE EXTENSION idgen'); return $state !~ /^IDG/ });
+    die $message if $state ne 'none';
     return;
 }
 
