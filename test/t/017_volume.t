@@ -35,7 +35,7 @@ my $out = '';
 IPC::Run::run([ $ENV{IDGEN_COLLECTOR}, 'check', "$files/runs", "$files/batches", "$files/singles" ], '>', \$out);
 my $figures = figures($out);
 is("$figures->{repeats} $figures->{inversions}", '0 0', "no repeat and no inversion among $figures->{ids}");
-cmp_ok($done[2][1]{ids}, '>', 2_000, 'single callers never have to wait');
+cmp_ok($done[2][1]{ids}, '>', 50, 'single callers, who may not wait, get theirs meanwhile');
 is($node->safe_psql('postgres', q{SELECT waits_clock > 0 AND peak_use = 1 FROM snowflake_stats WHERE scope = 'default'}), 't', 'all was used');
 
 # Nor beside whole ticks at once, which those who have waited for one don't get any further
