@@ -87,7 +87,8 @@ Datum idgen_in(PG_FUNCTION_ARGS) {
                       errmsg("malformed snowflakeid: \"%s\"", given),
                       errdetail("A snowflakeid is a decimal number."),
                       looks_like_a_time(word)
-                          ? errhint("To compare an ID with a time, write timestamptz '...'.")
+                          ? errhint("To compare an ID with a time, write timestamptz '...', or "
+                                    "$1::timestamptz for a parameter.")
                           : errhint("Other text forms are read by snowflake_from_base32('...') and "
                                     "snowflake_from_base62('...').")));
       break;
