@@ -157,8 +157,14 @@ bool EtcdStore::poll(StoreResult &result) {
     }
   }
   if (!step_.finished) return false;
-  const bool extended = step_.task == Task::write && step_.write.state == NodeState::held &&
-                        step_.result.outcome == StoreOutcome::done;
+  const bool is_held = step_.write.state == NodeState::held;
+  const bool done = step_.result.outcome == StoreOutcome::done;
+  const bool extended = step_.task == Task::write && is_held && done;
+  // A node that may have been taken in vain, or was not released, must not be kept alive by
+  // the next extension of another: what is held gets a lease of its own then.
+  const bool may_be_taken =
+      step_.write.take && step_.result.outcome == StoreOutcome::unknown;
+  if (step_.task == Task::write && !done && (may_be_taken || !is_held)) liveness_ = Liveness{};
   result = std::move(step_.result);
   step_ = Step{};
   if (extended) keep_alive();

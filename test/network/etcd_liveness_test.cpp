@@ -192,6 +192,23 @@ TEST_F(EtcdLivenessTest, one_block_is_released_and_the_other_lives_on) {
   EXPECT_EQ(seen(7, 7).nodes.at(0).state, NodeState::free);
 }
 
+// Both hang on one lease. Whatever becomes of the release, what is held doesn't keep alive
+// what isn't.
+TEST_F(EtcdLivenessTest, a_block_that_could_not_be_released_does_not_live_on_with_the_other) {
+  const FleetRoot root = make_fleet();
+  const std::vector<FleetNode> old = take_for(root, 7, 1000);
+  std::vector<FleetNode> fresh = take_for(root, 9, 1000);
+  FleetWrite failing = releasing(root, old);
+  ++failing.nodes.front().revision;
+  EXPECT_EQ(write(*store_, failing).outcome, StoreOutcome::conflict);
+  for (int i = 0; i < 5; ++i) {
+    usleep(kBetweenExtensions);
+    fresh = done(extension(root, fresh, 1000));
+    EXPECT_TRUE(is_alive(9)) << i;
+  }
+  EXPECT_FALSE(is_alive(7));
+}
+
 TEST_F(EtcdLivenessTest, nobody_keeps_alive_what_was_taken_from_him) {
   const FleetRoot root = make_fleet();
   const std::vector<FleetNode> lost = take_for(root, 7, 1000);
