@@ -1,5 +1,7 @@
 #include "core/clock.h"
 
+#include "core/event_limit.h"
+
 #include <cstdint>
 #include <vector>
 
@@ -503,6 +505,49 @@ TEST(Clock, what_is_observed_is_no_event_but_a_step_back_meanwhile_is) {
   machine.wall -= 5 * kSecond;
   machine.tick();
   EXPECT_EQ(machine.told(), Kinds{ClockEventKind::holding});
+}
+
+// A millisecond more and less, at every sample, for a day; and once something that counts.
+TEST(ClockEventLimit, jitter_is_told_now_and_then_and_what_counts_always) {
+  ClockEventLimit limit;
+  ClockEvent lead{ClockEventKind::holding, ClockState::holding, 1'100'000, -1'100'000};
+  ClockEvent met{ClockEventKind::synchronized, ClockState::synchronized, 0, 1'100'000};
+  std::uint64_t leads = 0;
+  std::uint64_t meetings = 0;
+  std::uint64_t left_out = 0;
+  std::uint64_t others = 0;
+  const std::int64_t day = 86'400 * kSecond;
+  for (std::int64_t now = 0; now < day; now += kSecond) {
+    leads += limit.admits(lead, now);
+    meetings += limit.admits(met, now + kSecond / 2);
+    if (now % (3600 * kSecond) != 0) continue;
+    for (const ClockEventKind kind :
+         {ClockEventKind::rollback, ClockEventKind::suspect, ClockEventKind::followed,
+          ClockEventKind::suspended, ClockEventKind::confirmed, ClockEventKind::accepted,
+          ClockEventKind::rotated, ClockEventKind::rotation_refused, ClockEventKind::stopped,
+          ClockEventKind::resumed, ClockEventKind::unsynchronized,
+          ClockEventKind::resynchronized}) {
+      others += limit.admits({kind, ClockState::synchronized, 0, 0}, now);
+    }
+    left_out += limit.left_out();
+  }
+  left_out += limit.left_out();
+  EXPECT_EQ(others, 24u * 12u);
+  EXPECT_EQ(leads, meetings) << "no lead is told that never ends";
+  EXPECT_GE(leads, 144u);
+  EXPECT_LE(leads, 150u);
+  EXPECT_EQ(left_out, 2 * 86'400 - leads - meetings);
+}
+
+TEST(ClockEventLimit, a_small_lead_that_becomes_a_rollback_is_told_to_its_end) {
+  ClockEventLimit limit;
+  const ClockEvent small{ClockEventKind::holding, ClockState::holding, 1'100'000, 0};
+  const ClockEvent met{ClockEventKind::synchronized, ClockState::synchronized, 0, 0};
+  while (limit.admits(small, 0)) EXPECT_TRUE(limit.admits(met, 0));
+  EXPECT_TRUE(limit.admits({ClockEventKind::rollback, ClockState::rollback, kSecond, 0}, 0));
+  EXPECT_TRUE(limit.admits(met, 0));
+  const ClockEvent step{ClockEventKind::holding, ClockState::holding, 50'000'000, -150'000'000};
+  EXPECT_TRUE(limit.admits(step, 0)) << "a step that is worth telling";
 }
 
 }  // namespace
