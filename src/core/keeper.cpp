@@ -28,6 +28,7 @@ void Keeper::resume(const Grant &grant, std::int64_t offset) noexcept {
   lease_.forget_request();
   lease_.restart();
   other_in_flight_ = cut_off_ = false;
+  has_candidate_ = asks_candidate_ = false;
   looked_ = false;  // a node may have been written and not published
   if (grant.state != GrantState::active) return;
   // Its ceiling was acknowledged before it was published, so it may stay; what
@@ -101,8 +102,12 @@ void Keeper::move_if_due(const ClockSample &sample, const KeeperPolicy &policy) 
   const bool due = policy.on_rollback == OnRollback::rotate &&
                    clock_.state() == ClockState::rollback && sample.wall >= 0;
   if (clock_.state() != ClockState::rollback) rotation_refused_ = false;
-  if (waiting()) return;
-  if (lease_.held() && pinned_elsewhere(policy) && !pin_refused_) {
+  // A change of nodes waits while there is no room to release what it would leave.
+  if (waiting() || sample.monotonic < move_at_ || !may_acquire()) return;
+  if (lease_.held() && has_candidate_ && !candidate_refused_) {
+    move_ = Move::registry;
+    lease_.restart();
+  } else if (lease_.held() && pinned_elsewhere(policy) && !pin_refused_) {
     end_move(false);
     move_ = Move::pinned;
     lease_.restart();
@@ -176,6 +181,7 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
     // A lead over the wall clock that is no rollback is smaller than this.
     request.unvouched_tick =
         layout_.tick_of(sample.wall) + layout_.ticks_covering(policy.max_skew + policy.window);
+    turn.to_candidate = asks_candidate_ = move_ == Move::registry;
   }
 }
 
@@ -237,6 +243,7 @@ Turn Keeper::turn(const ClockSample &sample, const KeeperPolicy &policy) noexcep
   judge_clock(turn, sample, policy);
   rest(turn, sample);
   note_kernel(turn, sample);
+  turn.wake_at = sample.monotonic + sample_interval(policy);
   if (breaker(turn, sample, policy)) {
     // A clock that the record contradicts is to show, and to be accepted, now.
     if (!looked_ && !has_held_ && !resuming_ && !waiting()) {
@@ -244,18 +251,17 @@ Turn Keeper::turn(const ClockSample &sample, const KeeperPolicy &policy) noexcep
           lease_.next(sample.monotonic, issuing_tick(sample.monotonic), policy.lease());
       if (step.ask != Lease::Ask::nothing) ask(turn, step, sample, policy);
     }
-    turn.wake_at = sample.monotonic + sample_interval(policy);
     return turn;
   }
   if (is_drained(turn, policy)) {
     ask_release(turn, sample, policy);
-    turn.wake_at = sample.monotonic + sample_interval(policy);
+    if (may_release()) turn.wake_at = std::min(turn.wake_at, release_at_);
     return turn;
   }
   move_if_due(sample, policy);
   fence_if_cut_off(turn, sample);
   rest(turn, sample);
-  if (!ask_release(turn, sample, policy) && !waiting()) {
+  if (!ask_release(turn, sample, policy) && !waiting() && (lease_.held() || may_acquire())) {
     const Lease::Step step =
         lease_.next(sample.monotonic, issuing_tick(sample.monotonic), policy.lease());
     if (step.ask != Lease::Ask::nothing) ask(turn, step, sample, policy);
@@ -288,7 +294,7 @@ void Keeper::set_wake(Turn &turn, const ClockSample &sample,
                       const KeeperPolicy &policy) const noexcept {
   turn.wake_at = sample.monotonic + sample_interval(policy);
   if (grant_.state == GrantState::exhausted) return;
-  if (!waiting()) {
+  if (!waiting() && (lease_.held() || may_acquire())) {
     turn.wake_at =
         std::min(turn.wake_at,
                  lease_.wake_at(sample.monotonic, issuing_tick(sample.monotonic), policy.lease()));
@@ -297,17 +303,22 @@ void Keeper::set_wake(Turn &turn, const ClockSample &sample,
     const auto end = static_cast<std::int64_t>(grant_.ceiling) * layout_.tick_ns;
     turn.wake_at = std::min(turn.wake_at, end - clock_.offset());
   }
+  if (may_release()) turn.wake_at = std::min(turn.wake_at, release_at_);
 }
 
 Turn Keeper::answer(const RegistryAnswer &answer, const ClockSample &sample,
                     const KeeperPolicy &policy) noexcept {
   Turn turn;
   turn.wake_at = sample.monotonic;
+  if (asks_candidate_ && answer.outcome != RegistryOutcome::done) {
+    asks_candidate_ = false;
+    not_gone_over(answer, sample);
+    set_wake(turn, sample, policy);
+    return turn;
+  }
   cut_off_ = answer.outcome == RegistryOutcome::unreachable;
   if (answer.ask == RegistryAsk::release) {
-    // If that failed, its liveness will end by itself.
-    end_other();
-    to_release_.due = false;
+    end_release(answer, sample);
     if (answer.outcome == RegistryOutcome::lost) lose(turn);
     return turn;
   }
@@ -383,8 +394,13 @@ void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSampl
   const auto floor_ns = static_cast<std::int64_t>(answer.floor) * layout_.tick_ns;
   if (grant_.state == GrantState::active) {
     withdraw(turn, GrantState::acquiring);
-    if (grant_.node != fresh.node) release_later(grant_);
   }
+  if (asks_candidate_) {
+    // What was left is another registry's: its liveness ends there.
+    has_candidate_ = asks_candidate_ = has_block_ = false;
+    releases_ = 0;
+  }
+  hold({fresh.node, fresh.log2_lanes});
   if (rotated) {
     highest_ = answer.ceiling;
     turn.words.add(WordStep::Kind::set_back, below);
@@ -408,23 +424,28 @@ void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSampl
   grant_ = fresh;
   grant_.state = closed ? was : GrantState::acquiring;
   if (breaker(turn, sample, policy)) return;
-  if (is_drained(turn, policy)) {
-    release_later(fresh);
-    return;
-  }
+  if (is_drained(turn, policy)) return;
   published_offset_ = clock_.offset();
   turn.words.add(WordStep::Kind::offset, static_cast<std::uint64_t>(published_offset_));
   publish(turn, fresh);
 }
 
+// For now: what is held goes on.
+void Keeper::give_up_move(const ClockSample &sample) noexcept {
+  end_move(false);
+  move_ = Move::none;
+  move_at_ = sample.monotonic + kMovePause;
+  if (grant_.state == GrantState::active) lease_.resume(grant_.ceiling);
+}
+
 void Keeper::not_done(Turn &turn, const RegistryAnswer &answer,
                       const ClockSample &sample) noexcept {
   lease_.failed(sample.monotonic);
+  if (answer.stray) release_later({answer.node, answer.log2_lanes});
   if (answer.outcome == RegistryOutcome::failed || answer.outcome == RegistryOutcome::unreachable) {
-    if (move_ != Move::requested) return;  // asked again
-    end_move(false);
-    move_ = Move::none;
-    if (grant_.state == GrantState::active) lease_.resume(grant_.ceiling);
+    if (move_ == Move::none) return;  // asked again
+    // Whatever keeps it from moving, the node that is held is extended.
+    if (grant_.state == GrantState::active || move_ == Move::requested) give_up_move(sample);
     return;
   }
   confirmed_ = confirmed_local_ = false;

@@ -90,13 +90,21 @@ enum class ClockTrouble : std::uint8_t {
 struct Turn {
   WordSteps words;  // to be carried out in this order, before all else
   bool asks = false;
-  RegistryRequest ask;  // if `asks`: to be begun; answer() hears of its reply
+  RegistryRequest ask;        // if `asks`: to be begun; answer() hears of its reply
+  bool to_candidate = false;  // at the registry that is to be gone over to
   ClockEvents events;
   std::int64_t wake_at = 0;  // CLOCK_MONOTONIC: the next turn is due
 };
 
 class Keeper {
  public:
+  // Between two attempts at a change of nodes that fails. Meanwhile the node that is held
+  // is extended.
+  static constexpr std::int64_t kMovePause = 1'000'000'000;
+  // Between attempts to release a node: the first pause, and the longest.
+  static constexpr std::int64_t kFirstReleasePause = 50'000'000;
+  static constexpr std::int64_t kLastReleasePause = 2'000'000'000;
+
   // `started`: CLOCK_MONOTONIC when this incarnation began.
   Keeper(const IssueLayout &layout, const Incarnation &incarnation, std::int64_t started) noexcept
       : layout_(layout), lease_(layout, started) {
@@ -125,11 +133,22 @@ class Keeper {
                           const KeeperPolicy &policy) const noexcept;
 
   // The registry is another one from now on: the grant is withdrawn, and nothing is
-  // known of it.
+  // known of it. For one that issues nothing; what is held goes over by set_candidate().
   void change_registry(Turn &turn) noexcept;
+  // There is another registry, which answers: a node is to be taken there. Until that is
+  // done the node that is held is extended where it is. When an acquisition that was sent
+  // to_candidate is `done`, the candidate is the registry, and answer() must hear of it.
+  void set_candidate() noexcept { has_candidate_ = true; }
+  // There is none any more; a request that is in flight there is forgotten.
+  void drop_candidate() noexcept;
+  // The request in flight is one that was sent there.
+  bool asks_candidate() const noexcept { return asks_candidate_; }
 
   // The settings were loaded again: what was refused is tried again.
-  void reload() noexcept { pin_refused_ = rotation_refused_ = false; }
+  void reload() noexcept {
+    pin_refused_ = rotation_refused_ = candidate_refused_ = false;
+    move_at_ = 0;
+  }
 
   // An ID of this tick, of another instance, was seen: what is issued from the next
   // turns on, as far as ceilings allow, is greater. False if it is ignored, for it
@@ -156,8 +175,11 @@ class Keeper {
   // wanted.
   bool confirm_copy(const ClockSample &sample, const KeeperPolicy &policy) noexcept;
   // An operator says: this instance has left its fleet for good. False if no node
-  // is wanted.
-  bool confirm_local() noexcept;
+  // is wanted, and if `local` is not to be gone over to.
+  bool confirm_local(bool is_candidate = false) noexcept;
+  bool confirmed_local() const noexcept { return confirmed_local_; }
+  // A node, in this incarnation.
+  bool has_held() const noexcept { return has_held_; }
   // An operator says: take another node, keep the order, then let the old one go.
   // False if none is held. What came of it shows in moves().
   bool rotate() noexcept;
@@ -171,9 +193,11 @@ class Keeper {
     bool succeeded = false;
   };
   Moves moves() const noexcept { return moves_; }
+  bool rotating() const noexcept { return rotate_wanted_ || move_ == Move::requested; }
   bool drained_by_operator() const noexcept { return drained_by_operator_; }
-  // A node that is no longer used is still to be released.
-  bool releasing() const noexcept { return to_release_.due; }
+  // Nodes that are no longer used are still to be released: so many blocks.
+  std::size_t releases() const noexcept { return releases_; }
+  bool releasing() const noexcept { return releases_ > 0; }
   // The registry doesn't answer.
   bool cut_off() const noexcept { return cut_off_; }
 
@@ -195,15 +219,26 @@ class Keeper {
   // Why a node that is held is to be left for another.
   enum class Move : std::uint8_t {
     none,
+    registry,   // for one of the registry that is to be gone over to
     pinned,     // for the one that the settings pin
     rotate,     // to follow the wall clock back, by policy `rotate`
     requested,  // by an operator; the order is kept
   };
-  struct Release {
-    bool due = false;
+  // Nodes that the registry may count as this instance's.
+  struct HeldNodes {
     std::uint32_t node = 0;
     std::uint8_t log2_lanes = 0;
+
+    std::uint32_t end() const noexcept { return node + (1U << log2_lanes); }
+    bool overlaps(const HeldNodes &other) const noexcept {
+      return node < other.end() && other.node < end();
+    }
+    friend bool operator==(const HeldNodes &, const HeldNodes &) noexcept = default;
   };
+  // What is to be released, oldest first. It never overflows: an acquisition is begun
+  // with room for two, of which one is for what it leaves, or has taken in vain; the other
+  // for what is held, should that be drained.
+  static constexpr std::size_t kMaxReleases = 8;
 
   void withdraw(Turn &turn, GrantState state) noexcept;
   void publish(Turn &turn, const Grant &grant) noexcept;
@@ -221,11 +256,18 @@ class Keeper {
   void acquired(Turn &turn, const RegistryAnswer &answer, const ClockSample &sample,
                 const KeeperPolicy &policy) noexcept;
   void not_done(Turn &turn, const RegistryAnswer &answer, const ClockSample &sample) noexcept;
+  void not_gone_over(const RegistryAnswer &answer, const ClockSample &sample) noexcept;
+  void give_up_move(const ClockSample &sample) noexcept;
   void lose(Turn &turn) noexcept;
   void end_move(bool succeeded) noexcept;
   void fence_if_cut_off(Turn &turn, const ClockSample &sample) noexcept;
   bool is_drained(Turn &turn, const KeeperPolicy &policy) noexcept;
-  void release_later(const Grant &grant) noexcept;
+  bool may_acquire() const noexcept { return releases_ + 2 <= kMaxReleases; }
+  void hold(const HeldNodes &fresh) noexcept;
+  void release_held() noexcept;
+  void release_later(const HeldNodes &block) noexcept;
+  void end_release(const RegistryAnswer &answer, const ClockSample &sample) noexcept;
+  bool may_release() const noexcept;
   bool ask_release(Turn &turn, const ClockSample &sample, const KeeperPolicy &policy) noexcept;
   void publish_offset(Turn &turn, const ClockSample &sample) noexcept;
   std::int64_t sample_interval(const KeeperPolicy &policy) const noexcept;
@@ -243,7 +285,11 @@ class Keeper {
   KernelSync kernel_ = KernelSync::unknown;
   ClockTrouble trouble_ = ClockTrouble::none;
   Move move_ = Move::none;
+  std::int64_t move_at_ = 0;  // CLOCK_MONOTONIC; not before that, as the last one failed
   bool pin_refused_ = false;       // since the settings were loaded
+  bool has_candidate_ = false;     // another registry, to be gone over to
+  bool candidate_refused_ = false;  // since the settings were loaded
+  bool asks_candidate_ = false;    // the request in flight
   bool rotation_refused_ = false;  // in this rollback
   bool confirmed_ = false;         // confirm_copy(), until the next acquisition
   std::uint64_t confirmed_floor_ = 0;
@@ -256,7 +302,12 @@ class Keeper {
   bool drained_by_operator_ = false;
   bool cut_off_ = false;          // the registry did not answer the last request
   bool other_in_flight_ = false;  // a request that is not the lease's
-  Release to_release_;
+  bool has_block_ = false;        // block_ is held, as far as this keeper knows
+  HeldNodes block_;
+  std::array<HeldNodes, kMaxReleases> to_release_{};
+  std::size_t releases_ = 0;
+  std::int64_t release_at_ = 0;     // CLOCK_MONOTONIC; the next is not asked before that
+  std::int64_t release_pause_ = 0;  // after a failure; doubles
   Moves moves_;
 };
 

@@ -3,6 +3,8 @@
 
 #include "core/keeper.h"
 
+#include <algorithm>
+
 namespace idgen {
 
 void Keeper::change_registry(Turn &turn) noexcept {
@@ -16,7 +18,9 @@ void Keeper::change_registry(Turn &turn) noexcept {
   lease_.restart();
   lease_.retry_at_once();
   other_in_flight_ = resuming_ = cut_off_ = false;
-  to_release_.due = false;
+  has_block_ = false;
+  releases_ = 0;
+  has_candidate_ = asks_candidate_ = false;
   reload();
 }
 
@@ -29,8 +33,27 @@ bool Keeper::observe(std::uint64_t tick, const ClockSample &sample,
   return clock_.observe(sample, passed, policy.max_skew);
 }
 
-bool Keeper::confirm_local() noexcept {
-  if (lease_.held()) return false;
+void Keeper::drop_candidate() noexcept {
+  if (asks_candidate_) lease_.forget_request();
+  has_candidate_ = candidate_refused_ = asks_candidate_ = false;
+  if (move_ != Move::registry) return;
+  move_ = Move::none;
+  if (grant_.state == GrantState::active) lease_.resume(grant_.ceiling);
+}
+
+// Nothing was taken at the registry that is to be gone over to: the one that there is
+// stays.
+void Keeper::not_gone_over(const RegistryAnswer &answer, const ClockSample &sample) noexcept {
+  lease_.failed(sample.monotonic);
+  candidate_refused_ = answer.outcome != RegistryOutcome::failed &&
+                       answer.outcome != RegistryOutcome::unreachable;
+  confirmed_ = false;
+  if (candidate_refused_) confirmed_local_ = false;
+  if (move_ == Move::registry) give_up_move(sample);
+}
+
+bool Keeper::confirm_local(bool is_candidate) noexcept {
+  if (lease_.held() && !is_candidate) return false;
   confirmed_local_ = true;
   lease_.retry_at_once();
   reload();
@@ -51,18 +74,63 @@ void Keeper::end_move(bool succeeded) noexcept {
   moves_.succeeded = succeeded;
 }
 
-void Keeper::release_later(const Grant &grant) noexcept {
-  to_release_ = {true, grant.node, grant.log2_lanes};
+// These nodes are held from now on, and those that were held before are not.
+void Keeper::hold(const HeldNodes &fresh) noexcept {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < releases_; ++i) {
+    // It was taken again before it was released. What overlaps it otherwise is released by
+    // its liveness.
+    if (!to_release_[i].overlaps(fresh)) to_release_[kept++] = to_release_[i];
+  }
+  releases_ = kept;
+  if (has_block_ && !block_.overlaps(fresh)) release_later(block_);
+  has_block_ = true;
+  block_ = fresh;
+}
+
+void Keeper::release_held() noexcept {
+  if (has_block_) release_later(block_);
+  has_block_ = false;
+}
+
+void Keeper::release_later(const HeldNodes &block) noexcept {
+  const auto end = to_release_.begin() + static_cast<std::ptrdiff_t>(releases_);
+  if (std::find(to_release_.begin(), end, block) != end) return;
+  if (releases_ == kMaxReleases) return;  // never: may_acquire()
+  to_release_[releases_++] = block;
+  release_at_ = release_pause_ = 0;
+}
+
+// While the registry doesn't answer, what is held comes first.
+bool Keeper::may_release() const noexcept {
+  if (!releasing() || waiting()) return false;
+  return !cut_off_ || grant_.state == GrantState::drained || !may_acquire();
 }
 
 bool Keeper::ask_release(Turn &turn, const ClockSample &sample,
                          const KeeperPolicy &policy) noexcept {
-  if (!to_release_.due || waiting()) return false;
+  if (!may_release() || sample.monotonic < release_at_) return false;
   turn.asks = other_in_flight_ = true;
   turn.ask = request(RegistryAsk::release, sample, policy);
-  turn.ask.node = to_release_.node;
-  turn.ask.log2_lanes = to_release_.log2_lanes;
+  turn.ask.node = to_release_.front().node;
+  turn.ask.log2_lanes = to_release_.front().log2_lanes;
   return true;
+}
+
+// What failed, or of which nothing is known, is tried again, after all the others.
+void Keeper::end_release(const RegistryAnswer &answer, const ClockSample &sample) noexcept {
+  end_other();
+  if (releases_ == 0) return;
+  const auto first = to_release_.begin();
+  std::rotate(first, first + 1, first + static_cast<std::ptrdiff_t>(releases_));
+  if (answer.outcome == RegistryOutcome::failed || answer.outcome == RegistryOutcome::unreachable) {
+    release_pause_ = release_pause_ == 0 ? kFirstReleasePause
+                                         : std::min(2 * release_pause_, kLastReleasePause);
+    release_at_ = sample.monotonic + release_pause_;
+    return;
+  }
+  --releases_;
+  release_at_ = release_pause_ = 0;
 }
 
 // Drained, by an operator or of itself: true while nothing is to be issued.
@@ -78,10 +146,9 @@ bool Keeper::is_drained(Turn &turn, const KeeperPolicy &policy) noexcept {
   if (grant_.state != GrantState::drained) {
     end_move(false);
     move_ = Move::none;
-    const bool held = grant_.state == GrantState::active;
     withdraw(turn, GrantState::drained);
-    if (held) release_later(grant_);
   }
+  release_held();
   lease_.restart();
   return true;
 }

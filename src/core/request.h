@@ -44,6 +44,7 @@ struct RegistryRequest {
   bool local = false;              // acquire: an operator says that this instance has left its
                                    // fleet, so that it may go on by its own record alone
   bool retired = true;             // retire: never again, or again
+  bool force = false;              // raise: however far ahead of the clock
   std::uint32_t node = 0;          // resume, extend, release, retire: the node
   std::uint64_t node_epoch = 0;    // resume, extend: as acquire answered it
   std::uint64_t issuing_tick = 0;  // acquire: the floor is not below this
@@ -81,6 +82,9 @@ struct RegistryAnswer {
   std::uint64_t node_epoch = 0;  // acquire, of a fleet: how often the node has been taken
   std::uint64_t floor = 0;       // acquire: no ID below this tick may be issued
   std::uint64_t ceiling = 0;     // durable: IDs below this tick may be issued
+  // acquire, not done: this block, of 2^log2_lanes nodes from `node` on, may have been taken
+  // in vain. Nobody goes on with it: it is to be released.
+  bool stray = false;
   // acquire: how far the floor lies above all that this instance had reached or was
   // promised itself, ticks. No clock of ours explains that, and none is to blame.
   std::uint64_t raised = 0;

@@ -98,7 +98,9 @@ FleetRegistry::Next FleetRegistry::start() {
       }
       return extend();
     case RegistryAsk::release:
-      return release(begins_at(left_, request_.node) ? left_ : held_);
+      if (begins_at(left_, request_.node)) return release(left_, root_);
+      if (begins_at(held_, request_.node)) return release(held_, root_);
+      return read_again();  // left before these, or taken in vain
     default:
       if (const Next next = load_record(); next != Next::proceed) return next;
       return read_again();
@@ -109,6 +111,7 @@ FleetRegistry::Next FleetRegistry::go_on() {
   const Step step = std::exchange(step_, Step::idle);
   switch (result_.outcome) {
     case StoreOutcome::unknown:
+      if (step == Step::writing) note_stray();
       return answer(RegistryOutcome::unreachable, result_.message);
     case StoreOutcome::refused:
       return answer(RegistryOutcome::refused, result_.message);
@@ -170,12 +173,17 @@ FleetRegistry::Next FleetRegistry::on_read() {
       if (const Next next = check_layout(); next != Next::proceed) return next;
       return raise(request_.ceiling);
     case RegistryAsk::release:
-      if (!view_.root.exists || view_.root.moved || went_back(view_.root, view_.revision)) {
-        // Its rows are not what was acknowledged; its liveness will end by itself.
+      if (!view_.root.exists) {
         forget(request_.node);
         return answer(RegistryOutcome::done, "");
       }
-      return release(rows_of(request_.node, request_.log2_lanes));
+      if (view_.root.moved || went_back(view_.root, view_.revision)) {
+        // Its rows are not what was acknowledged. But once it was raised they may still say
+        // that this instance is alive.
+        return answer(RegistryOutcome::failed,
+                      "the registry has failed over or gone back in time, and was not raised yet");
+      }
+      return release(rows_of(request_.node, request_.log2_lanes), view_.root);
     default:
       if (view_.root.id == seen_fleet_ && !went_back(view_.root, view_.revision))
         note_seen(view_.root, view_.revision);
@@ -216,9 +224,10 @@ FleetRegistry::Next FleetRegistry::on_written() {
         unrecorded_.reset();
         return answer(RegistryOutcome::done, std::move(reply_.message));
       }
-      if (keeps_old) {  // goes on with the old one; the new one's liveness will end
+      if (keeps_old) {  // goes on with the old one
         held_ = std::move(old);
         root_ = old_root;
+        reply_.stray = true;
       } else {
         unrecorded_ = reply_;
       }
@@ -328,20 +337,29 @@ void FleetRegistry::forget(std::uint32_t node) {
   }
 }
 
-// `rows`: as last acknowledged, or as just read.
-FleetRegistry::Next FleetRegistry::release(const std::vector<FleetNode> &rows) {
-  const bool ours = begins_at(rows, request_.node) &&
-                    std::all_of(rows.begin(), rows.end(), [this](const FleetNode &row) {
-                      return row.state == NodeState::held && row.holder == request_.incarnation;
-                    });
-  if (!ours) {
+// Another node than the one that is held may have been taken, and won't be gone on with:
+// the next try takes it for one that is held, and so for no other.
+void FleetRegistry::note_stray() {
+  if (request_.ask != RegistryAsk::acquire || !(request_.another || request_.fresh)) return;
+  reply_.stray = true;
+  reply_.node = written_.nodes.front().node;
+  reply_.log2_lanes = request_.log2_lanes;
+}
+
+// Both as last acknowledged, or as just read. Of a block that another has taken a part of,
+// the rest is still to be let go.
+FleetRegistry::Next FleetRegistry::release(std::vector<FleetNode> rows, const FleetRoot &root) {
+  std::erase_if(rows, [this](const FleetNode &row) {
+    return row.state != NodeState::held || row.holder != request_.incarnation;
+  });
+  if (rows.empty()) {
     forget(request_.node);
     return answer(RegistryOutcome::done, "");
   }
   FleetWrite write = write_of(rows);
-  write.root = attempts_ == 0 ? root_ : view_.root;
+  write.root = root;
   write.state = NodeState::free;
-  write.ceiling = effective_ceiling(rows, FleetRoot{});
+  write.ceiling = effective_ceiling(write.nodes, FleetRoot{});
   write.ceiling_us = to_us(write.ceiling);
   write.window_us = 0;
   return this->write(std::move(write));

@@ -87,7 +87,8 @@ class FleetRegistry final : public Registry {
   Next resume();
   Next extend();
   Next extend_after_read();
-  Next release(const std::vector<FleetNode> &rows);
+  Next release(std::vector<FleetNode> rows, const FleetRoot &root);
+  void note_stray();
   Next retire();
   Next raise(std::uint64_t at_least);
 

@@ -194,6 +194,15 @@ FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
   }
   if (request_.ask == RegistryAsk::raise) raise.base = std::max(raise.base, record_.ceiling);
   raise.base = std::min(raise.base, issue_.max_ceiling());
+  if (request_.ask == RegistryAsk::raise && !request_.force &&
+      raise.base > coordinator_tick(kFarAhead)) {
+    const bool own = record_.ceiling == raise.base;
+    return answer(RegistryOutcome::refused,
+                  "all ceilings would be raised to " + std::string(epoch_to_text(to_us(raise.base)).text) +
+                      ", more than a day ahead of the coordinator's clock" +
+                      (own ? ", as this instance has held a node up to then" : "") +
+                      "; if that is meant, say force => true");
+  }
   raise.raised_us = coordinator_us();
   const auto clock_ms =
       static_cast<std::uint64_t>(std::max<std::int64_t>(view_.clock_us, 0) / 1000);

@@ -153,6 +153,11 @@ bool LocalRegistry::pinned(const RegistryRequest &request, OwnRecord &next, std:
               (request.fresh ? " to follow the wall clock back" : "");
     return false;
   }
+  if (const std::int64_t lanes = std::int64_t{1} << request.log2_lanes;
+      request.shard % lanes != 0) {
+    message = "idgen.shard must be a multiple of idgen.lanes, which is " + std::to_string(lanes);
+    return false;
+  }
   if (!names(next.former, {next.node, request.log2_lanes})) return true;
   if (request.confirmed) {
     message = "the original of this copied data directory was confirmed to be gone; took its node";

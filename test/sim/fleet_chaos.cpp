@@ -74,7 +74,7 @@ void FleetWorld::instance_chaos(Instance &instance) {
 void FleetWorld::operator_chaos(Instance &instance) {
   if (!instance.running || !instance.keeper) return;
   Keeper &keeper = *instance.keeper;
-  switch (random_.below(12)) {
+  switch (random_.below(13)) {
     case 0:
     case 1:
       if (keeper.rotate()) tell(instance, "operator rotates the node");
@@ -97,6 +97,12 @@ void FleetWorld::operator_chaos(Instance &instance) {
     case 7:
       if (random_.one_in(4)) ask_raise(instance);
       break;
+    case 10:
+      if (keeper.rotate()) {
+        tell(instance, "operator rotates the node, and drains it at once");
+        instance.ghost.drains = true;
+      }
+      break;
     case 8:
       tell(instance, "server shuts down");
       keeper.drain();
@@ -105,7 +111,7 @@ void FleetWorld::operator_chaos(Instance &instance) {
     case 9:
       list(instance);
       break;
-    case 10:
+    case 11:
       observe(instance);
       break;
     default:
@@ -244,7 +250,23 @@ void FleetWorld::ask_raise(Instance &instance) {
   ask_for_operator(instance, request);
 }
 
+// And puts it back into service soon, perhaps before anything was let go.
+void FleetWorld::drain_if_rotated(Instance &instance) {
+  Ghost &ghost = instance.ghost;
+  if (!instance.keeper) return;
+  if (ghost.drains && !instance.keeper->rotating()) {
+    ghost.drains = false;
+    ghost.undrains_at = now_ + random_.between(1, 400) * kMs;
+    instance.keeper->drain();
+    see(Seen::drained);
+  } else if (ghost.undrains_at > 0 && now_ >= ghost.undrains_at) {
+    ghost.undrains_at = 0;
+    instance.keeper->undrain();
+  }
+}
+
 void FleetWorld::on_worker_step(Instance &instance) {
+  drain_if_rotated(instance);
   leave(instance);
   if (!instance.running || loss_ == Loss::none || loss_ == Loss::fail_over) return;
   // Whoever restores a coordinator has its ceilings raised, once.
@@ -273,6 +295,7 @@ void FleetWorld::heal() {
   if (!lossy_) coordinator_offset_ = 0;
   for (const auto &instance : instances_) {
     instance->policy.auto_drain = false;
+    instance->ghost.drains = false;
     for (Keeper *keeper : {instance->keeper.get(), instance->saved.get()}) {
       if (keeper != nullptr) keeper->undrain();
     }
@@ -299,9 +322,22 @@ void FleetWorld::pass_time() {
 bool FleetWorld::all_is_well() {
   if (raised_at_ > well_by_ - kGrace) pass_time();
   const bool in_time = now_ < well_by_;
-  return std::all_of(instances_.begin(), instances_.end(), [&](const auto &instance) {
+  return nothing_strays() && std::all_of(instances_.begin(), instances_.end(), [&](const auto &instance) {
     if (instance->gone || instance->ghost.issued > 0) return true;
     return !in_time && is_excused(*instance);
+  });
+}
+
+// Nothing stays alive that nobody holds.
+bool FleetWorld::nothing_strays() const {
+  const FleetView fleet =
+      coordinator_.view(0, static_cast<std::uint32_t>(layout_.max_node()));
+  return std::all_of(fleet.nodes.begin(), fleet.nodes.end(), [&](const FleetNode &row) {
+    return !row.alive || std::any_of(instances_.begin(), instances_.end(), [&](const auto &one) {
+      const Grant grant = unpack(issue_, one->grant);
+      return one->running && one->incarnation == row.holder && grant.state == GrantState::active &&
+             row.node >= grant.node && row.node - grant.node < 1U << grant.log2_lanes;
+    });
   });
 }
 
@@ -318,6 +354,7 @@ bool FleetWorld::is_excused(const Instance &instance) const {
   const KeeperPolicy &policy = instance.policy;
   const auto region = static_cast<std::uint32_t>(policy.region) << layout_.shard.width;
   const std::uint32_t size = 1U << policy.log2_lanes;
+  if (policy.shard >= 0 && policy.shard % size != 0) return false;  // the settings see to that
   const auto shards = static_cast<std::uint32_t>(layout_.shard.max()) + 1;
   for (std::uint32_t first = 0; first < shards; first += size) {
     if (policy.shard >= 0 && first != static_cast<std::uint32_t>(policy.shard)) continue;

@@ -57,7 +57,8 @@ void FleetWorld::begin() {
 
 void FleetWorld::pin(Instance &instance) {
   KeeperPolicy &policy = instance.policy;
-  const std::uint64_t lanes = std::uint64_t{1} << policy.log2_lanes;
+  const std::uint64_t lanes =
+      is_mutant(Mutant::lanes_ignored) ? 1 : std::uint64_t{1} << policy.log2_lanes;
   policy.shard = static_cast<std::int64_t>(random_.below(layout_.shard.max() + 1) / lanes * lanes);
   see(Seen::pinned);
 }
@@ -67,7 +68,9 @@ void FleetWorld::on_start(Instance &instance) {
   KeeperPolicy &policy = instance.policy;
   if (lanes_ && random_.one_in(3)) {
     policy.log2_lanes = static_cast<std::uint8_t>(random_.below(3));
-    if (policy.shard >= 0) policy.shard &= ~((std::int64_t{1} << policy.log2_lanes) - 1);
+    if (policy.shard >= 0 && !is_mutant(Mutant::lanes_ignored)) {
+      policy.shard &= ~((std::int64_t{1} << policy.log2_lanes) - 1);
+    }
   }
   Ghost &ghost = instance.ghost;
   ghost.acknowledged.clear();
@@ -111,6 +114,17 @@ void FleetWorld::tamper(RegistryRequest &ask, Instance &instance) {
   link_of(instance).for_operator = ask.ask == RegistryAsk::raise;
 }
 
+// What was to be released before the last is forgotten.
+bool FleetWorld::poll(Instance &instance) {
+  const bool forgets = is_mutant(Mutant::one_release_slot) &&
+                       instance.ask.ask == RegistryAsk::release &&
+                       instance.keeper->releases() > 1;
+  if (!forgets) return World::poll(instance);
+  instance.reply.ask = RegistryAsk::release;
+  instance.reply.outcome = RegistryOutcome::done;
+  return true;
+}
+
 // --- the coordinator -----------------------------------------------------------
 
 void FleetWorld::set_clock() {
@@ -139,7 +153,8 @@ StoreResult FleetWorld::write(const Message &message, const FleetWrite &wanted, 
   FleetWrite write = wanted;
   mutate_write(write);
   const FleetChecks::Before before = checks_.before(wanted);
-  StoreResult result = coordinator_.apply(write);
+  StoreResult result =
+      coordinator_.apply(write, coordinator_.compares_less ? 0 : message.lease);
   if (result.outcome == StoreOutcome::conflict) {
     see(message.second            ? Seen::applied_twice
         : sender == Sender::waits ? Seen::conflict
@@ -318,6 +333,11 @@ void FleetWorld::on_reply(Instance &instance) {
   }
   if (done && reply.ask == RegistryAsk::resume) see(Seen::resumed_node);
   if (reply.outcome == RegistryOutcome::unreachable) see(Seen::cut_off);
+  if (reply.ask == RegistryAsk::release) {
+    if (!done) see(Seen::release_failed);
+    if (done) check_let_go(instance);
+  }
+  if (reply.stray) see(Seen::taken_in_vain);
   if (reply.outcome == RegistryOutcome::lost) {
     see(Seen::lost_node);
     ghost.lost = true;
@@ -334,6 +354,21 @@ void FleetWorld::on_reply(Instance &instance) {
   }
   if (is_mutant(Mutant::never_acknowledged) && done && holds) {
     reply.outcome = RegistryOutcome::failed;
+  }
+}
+
+// Of a node that was let go nothing is left that the next extension keeps alive.
+void FleetWorld::check_let_go(Instance &instance) {
+  if (coordinator_.compares_less) return;  // each lives by itself
+  const std::uint32_t first = instance.ask.node;
+  for (std::uint32_t node = first; node < first + (1U << instance.ask.log2_lanes); ++node) {
+    const auto row = coordinator_.nodes.find(node);
+    const auto lease = coordinator_.lease_of.find(node);
+    if (row == coordinator_.nodes.end() || lease == coordinator_.lease_of.end()) continue;
+    if (row->second.holder == instance.incarnation && row->second.state == NodeState::held &&
+        lease->second == link_of(instance).lease()) {
+      fail(Broken::liveness, "node " + std::to_string(node) + " was let go, and stays alive");
+    }
   }
 }
 

@@ -53,6 +53,7 @@ class FleetWorld final : public World, private NetworkEnds {
   void on_worker_end(Instance &instance) override;
   void on_worker_step(Instance &instance) override;
   void tamper(RegistryRequest &ask, Instance &instance) override;
+  bool poll(Instance &instance) override;
   void on_reply(Instance &instance) override;
   void on_operators_reply(Instance &instance) override;
   void on_answer(Instance &instance, const Turn &turn) override;
@@ -84,6 +85,7 @@ class FleetWorld final : public World, private NetworkEnds {
   void change_fleet_settings(Instance &instance);
   void pin(Instance &instance);
   void leave(Instance &instance);
+  void drain_if_rotated(Instance &instance);
   bool prepare(Instance &instance, RegistryAsk ask, RegistryRequest &request) const;
   void list(Instance &instance);
   void retire(Instance &instance);
@@ -97,6 +99,8 @@ class FleetWorld final : public World, private NetworkEnds {
 
   // Liveness.
   void pass_time();
+  bool nothing_strays() const;
+  void check_let_go(Instance &instance);
   bool is_excused(const Instance &instance) const;
   bool is_used_by_another(const Instance &instance, std::uint32_t node) const;
 

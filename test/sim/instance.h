@@ -84,6 +84,8 @@ struct Ghost {
   bool lost = false;                  // the registry said so; the keeper is to hear of it
   bool was_refused = false;           // for want of a node
   std::int64_t leaves_by = 0;         // the server is shutting down
+  bool drains = false;                // when it has rotated
+  std::int64_t undrains_at = 0;       // and is back in service
 };
 
 struct Instance {

@@ -27,6 +27,9 @@ struct Coordinator {
   // As PostgreSQL does: rows count their own writes, which are compared, and of the
   // root only the generation. Otherwise the fleet's revision and all values, as etcd.
   bool compares_less = false;
+  // As etcd has it: what a store has written as held is alive together, for as long as the
+  // store goes on writing. By the number of the lease that a write names; 0: each by itself.
+  std::map<std::uint32_t, std::uint64_t> lease_of;
 
   FleetView view(std::uint32_t first, std::uint32_t last) const {
     FleetView view;
@@ -54,7 +57,25 @@ struct Coordinator {
            (compares_less || it->second.ceiling == read.ceiling);
   }
 
-  StoreResult apply(const FleetWrite &write) {
+  // Whoever holds anything by this lease is alive as long as the latest of them.
+  void keep_alive(const FleetWrite &write, std::uint64_t lease) {
+    const bool is_held = write.state == NodeState::held;
+    const std::int64_t until = is_held ? clock_us + write.alive_ms * 1000 : 0;
+    // What has expired is not alive again.
+    std::erase_if(lease_of, [this](const auto &one) {
+      return alive_until_us[one.first] <= clock_us;
+    });
+    for (const FleetNode &node : write.nodes) {
+      alive_until_us[node.node] = until;
+      lease_of[node.node] = is_held ? lease : 0;
+    }
+    if (!is_held || lease == 0) return;
+    for (const auto &[node, other] : lease_of) {
+      if (other == lease) alive_until_us[node] = until;
+    }
+  }
+
+  StoreResult apply(const FleetWrite &write, std::uint64_t lease = 0) {
     StoreResult result;
     result.outcome = StoreOutcome::conflict;
     if (!is_same(write.root)) return result;
@@ -88,10 +109,9 @@ struct Coordinator {
       row.ceiling_us = write.ceiling_us;
       row.log2_lanes = write.log2_lanes;
       row.name = write.name;
-      alive_until_us[read.node] =
-          write.state == NodeState::held ? clock_us + write.alive_ms * 1000 : 0;
       result.nodes.push_back(row);
     }
+    keep_alive(write, lease);
     result.outcome = StoreOutcome::done;
     result.revision = revision;
     return result;

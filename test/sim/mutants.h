@@ -76,6 +76,8 @@ enum class Mutant : std::uint8_t {
   living_displaced,         // the own record names whoever holds the node
   loss_unheeded,            // a node that was lost is held on to
   liveness_never_ends,      // whoever took a node once counts as alive
+  one_release_slot,         // of several nodes that are to be released only the last is
+  lanes_ignored,            // a shard is pinned, and moved to, without a look at the lanes
 };
 
 struct MutantName {
@@ -156,6 +158,8 @@ inline constexpr MutantName kMutants[] = {
     {Mutant::living_displaced, "living_displaced", Kind::fleet, {Broken::u8}},
     {Mutant::loss_unheeded, "loss_unheeded", Kind::fleet, {Broken::u7}},
     {Mutant::liveness_never_ends, "liveness_never_ends", Kind::fleet, {Broken::liveness}},
+    {Mutant::one_release_slot, "one_release_slot", Kind::fleet, {Broken::liveness}},
+    {Mutant::lanes_ignored, "lanes_ignored", Kind::fleet, {Broken::liveness}},
     {Mutant::observed_without_bound, "observed_without_bound", Kind::local, {Broken::lead}},
     {Mutant::never_acknowledged, "never_acknowledged", Kind::fleet, {Broken::liveness}},
 };

@@ -6,7 +6,10 @@
 namespace idgen::sim {
 
 Link::Link(Network &network, int instance)
-    : network_(network), instance_(instance), number_(++network.links_made_) {
+    : network_(network),
+      instance_(instance),
+      number_(++network.links_made_),
+      lease_(++network.leases_made_) {
   network_.links_[number_] = this;
 }
 
@@ -21,15 +24,26 @@ bool Link::poll(StoreResult &result) {
     result.message = "no answer";
     network_.ends_.on_time_out(waits_for_, result);
   }
+  note_outcome(result);
   waits_for_ = Message{};
   result_.reset();
   return true;
+}
+
+// As the store of etcd does: a node that may have been taken in vain, or was not released,
+// is not kept alive by those that are held.
+void Link::note_outcome(const StoreResult &result) {
+  const auto *write = std::get_if<FleetWrite>(waits_for_.step.get());
+  if (write == nullptr || result.outcome == StoreOutcome::done) return;
+  const bool may_be_taken = write->take && result.outcome == StoreOutcome::unknown;
+  if (may_be_taken || write->state != NodeState::held) lease_ = ++network_.leases_made_;
 }
 
 void Network::send(Link &link, StoreStep step, std::int64_t timeout) {
   Message message;
   message.instance = link.instance_;
   message.link = link.number_;
+  message.lease = link.lease_;
   message.number = ++link.steps_;
   message.deadline = history_.now + timeout;
   message.for_operator = link.for_operator;

@@ -31,6 +31,7 @@ struct Message {
   std::int64_t due = 0;
   int instance = 0;
   std::uint64_t link = 0;
+  std::uint64_t lease = 0;  // of the link: what it writes as held is alive by it
   std::uint64_t number = 0;   // of the step
   std::int64_t deadline = 0;  // after which nobody waits for it
   bool for_operator = false;
@@ -88,6 +89,7 @@ class Network {
   NetworkEnds &ends_;
   std::uint64_t loss_ = 30;
   std::uint64_t links_made_ = 0;
+  std::uint64_t leases_made_ = 0;
   std::map<std::uint64_t, Link *> links_;  // those that there are
   std::map<int, std::int64_t> cuts_;
   std::vector<Message> messages_;
@@ -115,14 +117,18 @@ class Link final : public FleetStore {
   Wait waits_for() const noexcept override { return {}; }
   std::string describe() const override { return "memory://fleet"; }
 
+  std::uint64_t lease() const { return lease_; }
+
   bool for_operator = false;  // the steps from now on
 
  private:
   friend class Network;
+  void note_outcome(const StoreResult &result);
   Network &network_;
   const int instance_;
   const std::uint64_t number_;
   std::uint64_t steps_ = 0;
+  std::uint64_t lease_ = 0;
   Message waits_for_;  // in flight, if it has a step
   std::optional<StoreResult> result_;
 };

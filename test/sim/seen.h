@@ -81,6 +81,8 @@ enum class Seen : std::uint8_t {
   foreign_rows,
   refused_gone_back,
   blind_to_liveness,
+  release_failed,
+  taken_in_vain,
   count
 };
 inline constexpr auto kSeen = static_cast<std::size_t>(Seen::count);
@@ -162,6 +164,8 @@ inline constexpr SeenName kSeenNames[] = {
     {"rows of another fleet kept out", false, true},
     {"refused: gone back in time", false, true},
     {"liveness unknown", false, true},
+    {"release failed", false, true},
+    {"node taken in vain", false, true},
 };
 static_assert(std::size(kSeenNames) == kSeen);
 

@@ -759,7 +759,7 @@ TEST_F(FleetRegistryTest, a_drain_does_not_make_it_forget_that_the_registry_went
   ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
   ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
   coordinator_ = snapshot;
-  EXPECT_EQ(release(*one).outcome, RegistryOutcome::done);
+  EXPECT_EQ(release(*one).outcome, RegistryOutcome::failed);
   EXPECT_EQ(acquire(*one).outcome, RegistryOutcome::refused);
 }
 
@@ -883,12 +883,110 @@ TEST_F(FleetRegistryTest, nothing_is_let_go_at_a_registry_that_went_back) {
   const Coordinator snapshot = coordinator_;
   ASSERT_EQ(extend(*one, kNow + 9000).outcome, RegistryOutcome::done);
   coordinator_ = snapshot;
-  ASSERT_EQ(release(*one).outcome, RegistryOutcome::done);
+  ASSERT_EQ(release(*one).outcome, RegistryOutcome::failed);
   EXPECT_EQ(row(*one).state, NodeState::held) << "others would find it free, below what was issued";
-  // Nor at one that has failed over, or that is empty.
+  // Nor at one that has failed over.
   coordinator_.root.moved = true;
-  ASSERT_EQ(release(*one).outcome, RegistryOutcome::done);
+  ASSERT_EQ(release(*one).outcome, RegistryOutcome::failed);
   EXPECT_EQ(row(*one).state, NodeState::held);
+  // But when it was raised: the row still says that this one is alive.
+  ASSERT_EQ(ask(*one, request(*one, RegistryAsk::raise)).outcome, RegistryOutcome::done);
+  ASSERT_EQ(release(*one).outcome, RegistryOutcome::done);
+  EXPECT_EQ(row(*one).state, NodeState::free);
+  coordinator_ = Coordinator{};
+  EXPECT_EQ(release(*one).outcome, RegistryOutcome::done) << "of one that is empty there is nothing";
+}
+
+// Rotations leave several behind; a worker that goes on knows of none; a node may have been
+// taken in vain: whatever it is, the rows say whose it is.
+TEST_F(FleetRegistryTest, any_node_of_this_incarnation_can_be_let_go) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  const RegistryReply first = one->held;
+  const RegistryReply second = rotate(*one);
+  one->held = second;
+  one->held = rotate(*one);
+  ASSERT_EQ(one->held.outcome, RegistryOutcome::done);
+  for (const RegistryReply &left : {first, second}) {
+    RegistryRequest wanted = request(*one, RegistryAsk::release);
+    wanted.node = left.node;
+    EXPECT_EQ(ask(*one, wanted).outcome, RegistryOutcome::done);
+    EXPECT_EQ(coordinator_.nodes.at(left.node).state, NodeState::free);
+  }
+  EXPECT_EQ(row(*one).state, NodeState::held);
+  EXPECT_EQ(extend(*one, kNow + 9000).outcome, RegistryOutcome::done);
+  const auto two = start("two");
+  ASSERT_EQ(acquire(*two).outcome, RegistryOutcome::done);
+  RegistryRequest wanted = request(*one, RegistryAsk::release);
+  wanted.node = two->held.node;
+  EXPECT_EQ(ask(*one, wanted).outcome, RegistryOutcome::done);
+  EXPECT_EQ(row(*two).state, NodeState::held) << "but no other's";
+}
+
+TEST_F(FleetRegistryTest, what_is_left_of_a_block_is_let_go) {
+  const auto wide = start("wide");
+  RegistryRequest wanted = request(*wide, RegistryAsk::acquire);
+  wanted.log2_lanes = 1;
+  wide->held = ask(*wide, wanted);
+  ASSERT_EQ(wide->held.outcome, RegistryOutcome::done);
+  FleetNode &taken = coordinator_.nodes.at(wide->held.node + 1);
+  taken.holder = Incarnation{{99, 99}};
+  ++taken.epoch;
+  ++taken.revision;
+  EXPECT_EQ(extend(*wide, kNow + 9000).outcome, RegistryOutcome::lost);
+  EXPECT_EQ(release(*wide).outcome, RegistryOutcome::done);
+  EXPECT_EQ(coordinator_.nodes.at(wide->held.node).state, NodeState::free);
+  EXPECT_EQ(coordinator_.nodes.at(wide->held.node + 1).state, NodeState::held);
+}
+
+// Nobody goes on with it: it is told, so that it is let go.
+TEST_F(FleetRegistryTest, a_node_that_a_rotation_may_have_taken_in_vain_is_told) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  // The reply to the read comes, that to the write doesn't.
+  RegistryRequest wanted = request(*one, RegistryAsk::acquire);
+  wanted.another = true;
+  one->store.hold = true;
+  one->registry.begin(wanted);
+  RegistryReply reply;
+  ASSERT_FALSE(one->registry.poll(reply));
+  one->store.fault = Fault::reply_lost;
+  one->store.hold = false;
+  ASSERT_TRUE(one->registry.poll(reply));
+  EXPECT_EQ(reply.outcome, RegistryOutcome::unreachable);
+  ASSERT_TRUE(reply.stray);
+  EXPECT_NE(reply.node, one->held.node);
+  EXPECT_EQ(coordinator_.nodes.at(reply.node).holder, one->incarnation);
+  one->store.fault = Fault::none;
+  wanted = request(*one, RegistryAsk::release);
+  wanted.node = reply.node;
+  EXPECT_EQ(ask(*one, wanted).outcome, RegistryOutcome::done);
+  EXPECT_EQ(coordinator_.nodes.at(reply.node).state, NodeState::free);
+}
+
+TEST_F(FleetRegistryTest, no_operator_raises_by_more_than_a_day_without_force) {
+  const std::uint64_t day = 86'400'000;
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  // Its own record is of a first boot with a bad clock.
+  RegistryRequest bad = request(*one, RegistryAsk::extend);
+  bad.ceiling = kNow + 360 * day;
+  bad.skew = 400 * static_cast<std::int64_t>(day) * kMs;
+  ASSERT_EQ(ask(*one, bad).outcome, RegistryOutcome::done);
+  coordinator_.nodes.clear();
+  RegistryRequest raise = request(*one, RegistryAsk::raise);
+  const std::uint64_t base = coordinator_.root.base;
+  RegistryReply reply = ask(*one, raise);
+  EXPECT_EQ(reply.outcome, RegistryOutcome::refused);
+  EXPECT_NE(reply.message.find("this instance has held a node up to then"), std::string::npos)
+      << reply.message;
+  EXPECT_EQ(coordinator_.root.base, base);
+  raise.force = true;
+  EXPECT_EQ(ask(*one, raise).outcome, RegistryOutcome::done);
+  EXPECT_GE(coordinator_.root.base, kNow + 360 * day);
+  // And on top of that: whatever the reason.
+  raise.force = false;
+  EXPECT_EQ(ask(*one, raise).outcome, RegistryOutcome::refused);
 }
 
 TEST_F(FleetRegistryTest, a_raise_fences_every_holder) {

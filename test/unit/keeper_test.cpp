@@ -32,6 +32,7 @@ struct Rig {
   std::string order;  // of the last turn's steps: w, r, b, o, p
   std::vector<ClockEventKind> told;
   bool asked = false;
+  bool asked_candidate = false;
   RegistryRequest request;
   std::int64_t wake_at = 0;
 
@@ -74,6 +75,7 @@ struct Rig {
     if (turn.asks) {
       EXPECT_FALSE(asked) << "one request is in flight at a time";
       asked = true;
+      asked_candidate = turn.to_candidate;
       request = turn.ask;
     }
   }
@@ -205,6 +207,41 @@ TEST(Keeper, a_change_of_nodes_that_is_refused_keeps_the_old_one) {
   rig.run(3 * kSecond);
   EXPECT_EQ(rig.grant.node, 7u);
   EXPECT_GT(rig.grant.ceiling, before.ceiling) << "it is extended";
+}
+
+// As long as the acquisition fails: the old node is extended, and the move tried again.
+TEST(Keeper, a_change_of_nodes_that_fails_goes_on_extending_the_old_one) {
+  for (const RegistryOutcome outcome : {RegistryOutcome::failed, RegistryOutcome::unreachable}) {
+    for (const bool rotates : {false, true}) {
+      Rig rig;
+      rig.policy.on_rollback = OnRollback::rotate;
+      rig.start(7);
+      rig.run(kSecond);
+      if (rotates) {
+        rig.wall -= kHour;
+      } else {
+        rig.policy.shard = 9;
+        rig.keeper.reload();
+      }
+      int tried = 0;
+      for (int i = 0; i < 3000; ++i) {
+        rig.turn(10 * kMs);
+        ASSERT_EQ(rig.grant.state, GrantState::active);
+        ASSERT_GT(rig.grant.ceiling, rig.tick()) << "it is extended";
+        if (!rig.asked) continue;
+        if (rig.request.ask == RegistryAsk::extend) {
+          rig.grant_as_asked();
+        } else {
+          EXPECT_EQ(rig.request.fresh, rotates);
+          rig.answer_as(outcome);
+          ++tried;
+        }
+      }
+      EXPECT_GE(tried, 10) << "it is tried again and again";
+      EXPECT_LE(tried, 60) << "with pauses";
+      EXPECT_EQ(rig.grant.node, 7u);
+    }
+  }
 }
 
 TEST(Keeper, rotation_takes_the_new_node_first_and_sets_the_word_back_under_no_grant) {
@@ -829,6 +866,223 @@ TEST(KeeperInAFleet, a_rotation_that_fails_ends_and_the_old_node_is_extended) {
     run_until_asked(rig, RegistryAsk::extend);
     EXPECT_EQ(rig.request.node, 7u);
   }
+}
+
+// Whatever becomes of a release, it is asked for until it is done.
+TEST(KeeperInAFleet, a_release_that_fails_is_tried_again_with_pauses) {
+  for (const RegistryOutcome outcome : {RegistryOutcome::failed, RegistryOutcome::unreachable}) {
+    Rig rig;
+    rig.start(7);
+    rig.keeper.drain();
+    int asked = 0;
+    for (int i = 0; i < 1000; ++i) {
+      rig.turn(10 * kMs);
+      EXPECT_TRUE(rig.keeper.releasing());
+      if (!rig.asked) continue;
+      ASSERT_EQ(rig.request.ask, RegistryAsk::release);
+      EXPECT_EQ(rig.request.node, 7u);
+      rig.answer_as(outcome);
+      ++asked;
+    }
+    EXPECT_GE(asked, 8);
+    EXPECT_LE(asked, 20) << "with pauses that grow";
+    run_until_asked(rig, RegistryAsk::release);
+    rig.answer_as(RegistryOutcome::done);
+    EXPECT_FALSE(rig.keeper.releasing());
+  }
+}
+
+TEST(KeeperInAFleet, a_release_that_is_refused_is_not_tried_again) {
+  Rig rig;
+  rig.start(7);
+  rig.keeper.drain();
+  run_until_asked(rig, RegistryAsk::release);
+  rig.answer_as(RegistryOutcome::refused);
+  EXPECT_FALSE(rig.keeper.releasing());
+}
+
+TEST(KeeperInAFleet, rotated_and_drained_at_once_it_lets_both_nodes_go) {
+  Rig rig;
+  rig.start(7);
+  ASSERT_TRUE(rig.keeper.rotate());
+  rig.turn();
+  rig.grant_as_asked(8);
+  rig.keeper.drain();
+  std::vector<std::uint32_t> released;
+  for (int i = 0; i < 200; ++i) {
+    rig.turn(10 * kMs);
+    if (!rig.asked) continue;
+    ASSERT_EQ(rig.request.ask, RegistryAsk::release);
+    released.push_back(rig.request.node);
+    rig.answer_as(released.size() == 1 ? RegistryOutcome::failed : RegistryOutcome::done);
+  }
+  EXPECT_EQ(released, (std::vector<std::uint32_t>{7, 8, 7})) << "what failed is tried again";
+  EXPECT_FALSE(rig.keeper.releasing());
+}
+
+// A node that is held without a grant (the clock breaker is open) is let go, too.
+TEST(KeeperInAFleet, what_was_held_without_a_grant_is_let_go) {
+  Rig rig;
+  rig.policy.require_sync = true;
+  rig.start(7);
+  rig.kernel = KernelSync::unsynchronized;
+  rig.turn(kMs);
+  ASSERT_EQ(rig.grant.state, GrantState::breaker);
+  rig.kernel = KernelSync::synchronized;
+  run_until_asked(rig, RegistryAsk::acquire);
+  rig.grant_as_asked(9);
+  ASSERT_EQ(rig.grant.node, 9u);
+  run_until_asked(rig, RegistryAsk::release);
+  EXPECT_EQ(rig.request.node, 7u);
+  rig.grant_as_asked();
+  rig.kernel = KernelSync::unsynchronized;
+  rig.turn(kMs);
+  rig.policy.require_sync = false;
+  rig.keeper.drain();
+  run_until_asked(rig, RegistryAsk::release);
+  EXPECT_EQ(rig.request.node, 9u);
+}
+
+TEST(KeeperInAFleet, what_was_taken_in_vain_is_let_go) {
+  Rig rig;
+  rig.start(7);
+  ASSERT_TRUE(rig.keeper.rotate());
+  rig.turn();
+  RegistryAnswer stray = rig.done(8, 0, 0);
+  stray.outcome = RegistryOutcome::failed;
+  stray.stray = true;
+  rig.answer(stray);
+  run_until_asked(rig, RegistryAsk::release);
+  EXPECT_EQ(rig.request.node, 8u);
+  EXPECT_EQ(rig.grant.node, 7u);
+}
+
+TEST(KeeperInAFleet, a_node_that_is_taken_again_is_not_let_go) {
+  Rig rig;
+  rig.start(7);
+  rig.keeper.drain();
+  run_until_asked(rig, RegistryAsk::release);
+  rig.answer_as(RegistryOutcome::failed);
+  rig.keeper.undrain();
+  run_until_asked(rig, RegistryAsk::acquire);
+  rig.grant_as_asked(7);
+  EXPECT_FALSE(rig.keeper.releasing());
+  for (int i = 0; i < 300; ++i) {
+    rig.turn(10 * kMs);
+    if (!rig.asked) continue;
+    ASSERT_EQ(rig.request.ask, RegistryAsk::extend);
+    rig.grant_as_asked();
+  }
+}
+
+// While releases fail rotations wait, so that none is ever forgotten.
+TEST(KeeperInAFleet, rotations_wait_for_room_to_release_what_they_leave) {
+  Rig rig;
+  rig.start(7);
+  std::uint32_t node = 7;
+  std::size_t most = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    (void)rig.keeper.rotate();
+    rig.turn(10 * kMs);
+    most = std::max(most, rig.keeper.releases());
+    if (!rig.asked) continue;
+    if (rig.request.ask == RegistryAsk::release) {
+      rig.answer_as(RegistryOutcome::failed);
+    } else {
+      rig.grant_as_asked(node += rig.request.another);
+    }
+    ASSERT_EQ(rig.grant.state, GrantState::active);
+    ASSERT_GT(rig.grant.ceiling, rig.tick()) << "the node that is held is extended";
+  }
+  EXPECT_LT(most, 8u);
+  EXPECT_EQ(rig.keeper.releases(), node - 7) << "each that was left is still to be released";
+  rig.keeper.drain();
+  for (int i = 0; i < 2'000; ++i) {
+    if (rig.asked) rig.answer_as(RegistryOutcome::done);
+    rig.turn(10 * kMs);
+  }
+  EXPECT_FALSE(rig.keeper.releasing());
+}
+
+// --- another registry ---------------------------------------------------------
+
+TEST(KeeperInAFleet, a_registry_that_gives_no_node_is_not_gone_over_to) {
+  for (const RegistryOutcome outcome :
+       {RegistryOutcome::failed, RegistryOutcome::unreachable, RegistryOutcome::refused,
+        RegistryOutcome::layout_mismatch, RegistryOutcome::exhausted, RegistryOutcome::lost}) {
+    Rig rig;
+    rig.start(7);
+    rig.run(kSecond);
+    rig.keeper.set_candidate();
+    int tried = 0;
+    for (int i = 0; i < 1000; ++i) {
+      rig.turn(10 * kMs);
+      ASSERT_EQ(rig.grant.state, GrantState::active);
+      ASSERT_GT(rig.grant.ceiling, rig.tick()) << "extended where it is";
+      ASSERT_FALSE(rig.keeper.cut_off());
+      if (!rig.asked) continue;
+      EXPECT_EQ(rig.asked_candidate, rig.request.ask == RegistryAsk::acquire);
+      if (rig.asked_candidate) {
+        ++tried;
+        rig.answer_as(outcome);
+      } else {
+        rig.grant_as_asked();
+      }
+    }
+    EXPECT_EQ(rig.grant.node, 7u);
+    const bool may_come_right =
+        outcome == RegistryOutcome::failed || outcome == RegistryOutcome::unreachable;
+    EXPECT_TRUE(may_come_right ? tried > 4 && tried < 12 : tried == 1) << tried;
+    rig.keeper.reload();
+    run_until_asked(rig, RegistryAsk::acquire);
+    EXPECT_TRUE(rig.asked_candidate) << "after a reload it is tried again";
+  }
+}
+
+TEST(KeeperInAFleet, a_registry_that_gives_a_node_is_gone_over_to_in_order) {
+  Rig rig;
+  rig.start(7);
+  rig.run(kSecond);
+  const std::uint64_t ceiling = rig.grant.ceiling;
+  rig.keeper.set_candidate();
+  run_until_asked(rig, RegistryAsk::acquire);
+  EXPECT_TRUE(rig.asked_candidate);
+  EXPECT_EQ(rig.grant.state, GrantState::active) << "the old node serves until then";
+  EXPECT_GE(rig.request.issuing_tick, ceiling) << "U5: its own highest ceiling";
+  rig.grant_as_asked(7);
+  EXPECT_EQ(rig.order, "wrop");
+  EXPECT_FALSE(rig.keeper.releasing()) << "the same number is another registry's node";
+  rig.run(3 * kSecond);
+  EXPECT_EQ(rig.grant.state, GrantState::active);
+  EXPECT_FALSE(rig.asked_candidate);
+}
+
+TEST(KeeperInAFleet, a_registry_that_is_wanted_no_more_is_forgotten) {
+  Rig rig;
+  rig.start(7);
+  rig.keeper.set_candidate();
+  run_until_asked(rig, RegistryAsk::acquire);
+  rig.keeper.drop_candidate();
+  rig.asked = false;
+  run_until_asked(rig, RegistryAsk::extend);
+  EXPECT_FALSE(rig.asked_candidate);
+  EXPECT_EQ(rig.grant.node, 7u);
+}
+
+TEST(KeeperInAFleet, drained_while_it_goes_over_it_lets_the_new_node_go) {
+  Rig rig;
+  rig.start(7);
+  rig.keeper.set_candidate();
+  run_until_asked(rig, RegistryAsk::acquire);
+  rig.keeper.drain();
+  rig.turn();
+  EXPECT_EQ(rig.grant.state, GrantState::drained);
+  rig.grant_as_asked(3);
+  EXPECT_EQ(rig.grant.state, GrantState::drained);
+  run_until_asked(rig, RegistryAsk::release);
+  EXPECT_EQ(rig.request.node, 3u);
+  rig.grant_as_asked();
+  EXPECT_FALSE(rig.keeper.releasing());
 }
 
 TEST(KeeperInAFleet, without_a_node_there_is_nothing_to_rotate) {
