@@ -20,6 +20,27 @@ inline int proc_number() {
 #endif
 }
 
+// Has this process registered a worker of that name? One that finds no slot is left out,
+// and nothing but the log tells. Only in the postmaster, while it loads libraries.
+inline bool has_worker_slot(const char *name) {
+  // By hand: the macros that walk lists are C's alone.
+#if PG_VERSION_NUM >= 180000
+  const dlist_node *end = &BackgroundWorkerList.head;
+  const dlist_node *at = end->next == nullptr ? end : end->next;
+#else
+  const slist_node *end = nullptr;
+  const slist_node *at = BackgroundWorkerList.head.next;
+#endif
+  for (; at != end; at = at->next) {
+    const char *worker =
+        reinterpret_cast<const char *>(at) - offsetof(RegisteredBgWorker, rw_lnode);
+    if (strcmp(reinterpret_cast<const RegisteredBgWorker *>(worker)->rw_worker.bgw_name, name) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // How many proc_number() there can be. Valid from the shmem_request_hook on.
 inline int proc_count() {
   return MaxBackends + NUM_AUXILIARY_PROCS;

@@ -6,6 +6,7 @@
 
 #include "pg/errors.h"
 #include "pg/registry_link.h"
+#include "pg/worker.h"
 
 namespace idgen::pg {
 namespace {
@@ -14,6 +15,15 @@ namespace {
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                   errmsg("no IDs are issued in single-user mode"),
                   errdetail("There is no background worker that would hold a node.")));
+  pg_unreachable();
+}
+
+[[noreturn]] void report_no_slot() {
+  ereport(ERROR, (errcode(IDGEN_ERRCODE_NO_NODE),
+                  errmsg("this instance issues no IDs: the idgen worker is not running"),
+                  errdetail("The server had no slot left for it: max_worker_processes is %d.",
+                            max_worker_processes),
+                  errhint("Raise max_worker_processes and restart the server.")));
   pg_unreachable();
 }
 
@@ -218,6 +228,7 @@ void wait_for_room(const Decision &decision, Waiting &waiting, int column) {
 template <typename Attempt>
 Issued attempt_slowly(int column, Attempt &&attempt) {
   if (!IsUnderPostmaster) report_single_user();
+  if (no_worker_slot) report_no_slot();
   Waiting waiting = {monotonic_ns() + ms_to_ns(max_wait)};
   ConditionVariablePrepareToSleep(&shared->grant_changed);
   for (;;) {
@@ -285,6 +296,7 @@ void report_not_preloaded() {
 void require_worker() {
   if (shared == nullptr) report_not_preloaded();
   if (!IsUnderPostmaster) report_single_user();
+  if (no_worker_slot) report_no_slot();
 }
 
 void report_no_node() {
@@ -303,6 +315,7 @@ static bool record_has_the_layout() {
 void require_layout_matches_record() {
   // Single-user mode has no worker that would read the record.
   if (shared == nullptr || !IsUnderPostmaster) return;
+  if (no_worker_slot) report_no_slot();
   // Right after a start the worker may not have read the record yet.
   const std::int64_t deadline = monotonic_ns() + ms_to_ns(max_wait);
   ConditionVariablePrepareToSleep(&shared->grant_changed);

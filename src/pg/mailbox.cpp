@@ -10,11 +10,16 @@ std::uint64_t put(Ask ask, std::int64_t argument) {
   Mailbox &mailbox = shared->mailbox;
   std::uint64_t ticket = 0;
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  if (mailbox.asked - mailbox.answered.load(std::memory_order_relaxed) < Mailbox::kSize) {
+  const bool is_list = ask == Ask::list;
+  if (is_list && mailbox.lists > mailbox.answered.load(std::memory_order_relaxed)) {
+    ticket = mailbox.lists;  // somebody else has asked, and waits
+  } else if (mailbox.asked - mailbox.answered.load(std::memory_order_relaxed) < Mailbox::kSize) {
     ticket = ++mailbox.asked;
     Mailbox::Call &call = mailbox.calls[ticket % Mailbox::kSize];
+    call.ticket = ticket;
     call.ask = ask;
     call.argument = argument;
+    if (is_list) mailbox.lists = ticket;
   }
   LWLockRelease(info_lock);
   if (ticket != 0) wake_worker();
@@ -26,12 +31,12 @@ bool wait_for(std::uint64_t ticket) {
       [&] { return shared->mailbox.answered.load(std::memory_order_acquire) >= ticket; });
 }
 
-// Answers of the last kSize tickets are kept.
-Mailbox::Call read_answer(std::uint64_t ticket) {
+// False if others have needed its place since.
+bool read_answer(std::uint64_t ticket, Mailbox::Call &call) {
   LWLockAcquire(info_lock, LW_SHARED);
-  const Mailbox::Call call = shared->mailbox.calls[ticket % Mailbox::kSize];
+  call = shared->mailbox.calls[ticket % Mailbox::kSize];
   LWLockRelease(info_lock);
-  return call;
+  return call.ticket == ticket;
 }
 
 }  // namespace
@@ -55,7 +60,13 @@ bool ask_worker(Ask ask, std::int64_t argument) {
              errhint("The view snowflake_instance shows its state; idgen.max_wait sets how long to "
                      "wait.")));
   }
-  const Mailbox::Call call = read_answer(ticket);
+  Mailbox::Call call;
+  if (!read_answer(ticket, call)) {
+    ereport(ERROR, (errcode(IDGEN_ERRCODE_MAX_WAIT),
+                    errmsg("the answer of the idgen worker was missed"),
+                    errdetail("The worker has acted on the request, and on many after it."),
+                    errhint("The view snowflake_instance shows its state.")));
+  }
   if (call.failed) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("idgen's worker could not do that"),
@@ -64,11 +75,18 @@ bool ask_worker(Ask ask, std::int64_t argument) {
   return call.ok;
 }
 
-bool try_ask_worker(Ask ask) {
-  const std::uint64_t ticket = put(ask, 0);
+bool read_fleet() {
+  LWLockAcquire(info_lock, LW_SHARED);
+  const bool is_fresh = monotonic_ns() < shared->fleet.fresh_until;
+  const bool failed = shared->fleet.failed;
+  LWLockRelease(info_lock);
+  if (is_fresh) return !failed;
+  const std::uint64_t ticket = put(Ask::list, 0);
   if (ticket == 0 || !wait_for(ticket)) return false;
-  const Mailbox::Call call = read_answer(ticket);
-  return call.ok && !call.failed;
+  LWLockAcquire(info_lock, LW_SHARED);
+  const bool is_read = !shared->fleet.failed;
+  LWLockRelease(info_lock);
+  return is_read;
 }
 
 bool next_call(Mailbox::Call &call) {

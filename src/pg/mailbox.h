@@ -34,8 +34,9 @@ void wake_worker();
 // Asks and waits for the answer, for idgen.max_wait at most (else IDG03). The
 // worker's refusal, with its reason, is reported as an error (55000).
 bool ask_worker(Ask ask, std::int64_t argument = 0);
-// The same, but a refusal and a worker that doesn't answer are no error: false.
-bool try_ask_worker(Ask ask);
+// Has the worker read the fleet, unless it did less than a second ago. False if it can't,
+// or couldn't then.
+bool read_fleet();
 
 // The worker's side: the next call that has no answer yet, or false; the answer to
 // it, which wakes the caller.

@@ -53,8 +53,9 @@ Datum idgen_accept_clock(PG_FUNCTION_ARGS) {
   (void)fcinfo;
   require_worker();
   if (!ask_worker(Ask::accept_clock)) PG_RETURN_BOOL(false);
-  // IDs follow when a ceiling beyond it is durable.
+  // IDs follow when a ceiling beyond it is durable; without a node, when there is one.
   (void)wait_until([] {
+    if (current_grant().state != GrantState::active) return true;
     const std::int64_t offset = of_keeper([](const Keeper &k) { return k.clock().offset(); });
     return shared->clock_offset.load(std::memory_order_acquire) >= offset - Clock::kNoise;
   });
@@ -87,7 +88,9 @@ Datum idgen_confirm_local(PG_FUNCTION_ARGS) {
                     errhint("Set it first; then say that the fleet was left for good.")));
   }
   if (!ask_worker(Ask::confirm_local)) PG_RETURN_BOOL(false);
-  if (!wait_until([] { return current_grant().state == GrantState::active; })) report_no_node();
+  const bool held = wait_until(
+      [] { return current_grant().state == GrantState::active && uses_own_record_alone(); });
+  if (!held) report_no_node();
   PG_RETURN_BOOL(true);
 }
 
@@ -136,6 +139,7 @@ Datum idgen_resume(PG_FUNCTION_ARGS) {
 // if a time is given, to that.
 Datum idgen_raise_registry(PG_FUNCTION_ARGS) {
   require_worker();
+  const bool force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
   std::int64_t ceiling = 0;
   if (!PG_ARGISNULL(0)) {
     const TimestampTz at = PG_GETARG_TIMESTAMPTZ(0);
@@ -157,7 +161,6 @@ Datum idgen_raise_registry(PG_FUNCTION_ARGS) {
                       errhint("The layout begins at idgen.epoch.")));
     }
     const TimestampTz now = GetCurrentTimestamp();
-    const bool force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
     if (!force && at > now + kFarAheadUs) {
       ereport(ERROR,
               (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -168,7 +171,7 @@ Datum idgen_raise_registry(PG_FUNCTION_ARGS) {
     }
     ceiling = static_cast<std::int64_t>(tick.tick);
   }
-  (void)ask_worker(Ask::raise, ceiling);
+  (void)ask_worker(force ? Ask::force : Ask::raise, ceiling);
   PG_RETURN_VOID();
 }
 

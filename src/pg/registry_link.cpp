@@ -18,6 +18,9 @@ namespace idgen::pg {
 namespace {
 
 constexpr char kRecordDirectory[] = "idgen";  // below the data directory, where we are
+// Of asking a candidate whether it answers: nobody is in a hurry.
+constexpr std::int64_t kProbeTimeoutNs = 5'000'000'000;
+constexpr std::int64_t kProbePauseNs = 1'000'000'000;
 
 class RefusingRegistry final : public Registry {
  public:
@@ -77,28 +80,71 @@ OpenStore *load_network_library(char *error, std::size_t size) {
 
 RegistryLink::RegistryLink(std::uint64_t system) : system_(system), record_(kRecordDirectory) {}
 
-bool RegistryLink::open() {
-  if (registry_ && setting_ == pg::registry) return false;
-  setting_ = pg::registry;
-  registry_.reset();
-  store_.reset();
-  name_ = "local";
-  if (registry_is_local()) {
-    registry_ = std::make_unique<LocalRegistry>(record_, instance_layout, LocalHost::here(system_));
-    return true;
+RegistryLink::Opened RegistryLink::open_setting() {
+  Opened opened;
+  opened.setting = pg::registry;
+  opened.name = "local";
+  if (opened.is_local()) {
+    opened.registry =
+        std::make_unique<LocalRegistry>(record_, instance_layout, LocalHost::here(system_));
+    return opened;
   }
   char error[256] = {};
   OpenStore *open_store = load_network_library(error, sizeof(error));
-  if (open_store != nullptr) store_.reset(open_store(setting_.c_str(), error, sizeof(error)));
-  if (!store_) {
-    name_ = "unknown";
-    registry_ = std::make_unique<RefusingRegistry>(error);
-    return true;
+  if (open_store != nullptr) {
+    opened.store.reset(open_store(opened.setting.c_str(), error, sizeof(error)));
   }
-  name_ = store_->describe();
-  registry_ = std::make_unique<FleetRegistry>(record_, *store_, instance_layout,
-                                              LocalHost::here(system_), instance_name());
+  if (!opened.store) {
+    opened.name = "unknown";
+    opened.trouble = error;
+    return opened;
+  }
+  opened.name = opened.store->describe();
+  opened.registry = std::make_unique<FleetRegistry>(record_, *opened.store, instance_layout,
+                                                    LocalHost::here(system_), instance_name());
+  return opened;
+}
+
+void RegistryLink::open() {
+  now_ = open_setting();
+  if (!now_.registry) now_.registry = std::make_unique<RefusingRegistry>(now_.trouble);
+}
+
+bool RegistryLink::reload() {
+  if (pg::registry == (has_candidate() ? candidate_.setting : now_.setting)) return false;
+  candidate_.registry.reset();  // before its store
+  candidate_ = Opened{};
+  answers_ = probing_ = false;
+  probe_at_ = 0;
+  if (pg::registry != now_.setting) candidate_ = open_setting();
   return true;
+}
+
+bool RegistryLink::candidate_answers(std::int64_t now) {
+  if (!candidate_.store || answers_) return candidate_.registry != nullptr;
+  if (!probing_) {
+    if (now < probe_at_) return false;
+    candidate_.store->read(0, 0, kProbeTimeoutNs);
+    probing_ = true;
+  }
+  StoreResult result;
+  if (!candidate_.store->poll(result)) return false;
+  probing_ = false;
+  probe_at_ = now + kProbePauseNs;
+  answers_ = result.outcome == StoreOutcome::done;
+  candidate_.trouble = answers_ ? "" : result.message;
+  return answers_;
+}
+
+void RegistryLink::doubt_candidate(std::string why) {
+  answers_ = false;
+  candidate_.trouble = std::move(why);
+}
+
+void RegistryLink::promote() {
+  now_.registry.reset();  // before its store
+  now_ = std::move(candidate_);
+  candidate_ = Opened{};
 }
 
 RecordedLayout read_recorded_layout() noexcept {

@@ -127,13 +127,12 @@ const char *region_fault(int value) {
 
 const char *shard_fault(int value) {
   const Field field = instance_layout.shard;
-  if (value == -1 || field.fits(static_cast<std::uint64_t>(value))) return nullptr;
-  return psprintf("The layout has %d bits of shard: 0 to %d are allowed, or -1 for any.",
-                  field.width, static_cast<int>(field.max()));
-}
-
-const char *block_fault() {
-  if (shard <= 0 || shard % lanes == 0) return nullptr;
+  if (value == -1) return nullptr;
+  if (!field.fits(static_cast<std::uint64_t>(value))) {
+    return psprintf("The layout has %d bits of shard: 0 to %d are allowed, or -1 for any.",
+                    field.width, static_cast<int>(field.max()));
+  }
+  if (value % lanes == 0) return nullptr;
   return psprintf(
       "A pinned shard is the first of its block: a multiple of idgen.lanes, which is %d.", lanes);
 }
@@ -150,7 +149,8 @@ bool check_against_layout(int *value, void **, GucSource) {
   const char *fault = layout_is_fixed ? fault_of(*value) : nullptr;
   if (fault == nullptr) return true;
   GUC_check_errdetail("%s", fault);
-  GUC_check_errhint("If idgen.layout is to change, too, write both into the configuration file.");
+  GUC_check_errhint(
+      "If idgen.layout or idgen.lanes is to change, too, write both into the configuration file.");
   return false;
 }
 
@@ -418,9 +418,8 @@ void define_settings() {
                     errdetail("%s", fault)));
   };
   require("idgen.region", region, region_fault(region));
-  require("idgen.shard", shard, shard_fault(shard));
   require("idgen.lanes", lanes, lanes_fault(lanes));
-  require("idgen.shard", shard, block_fault());
+  require("idgen.shard", shard, shard_fault(shard));
   require("idgen.lease_window", window, window_fault(window));
   layout_is_fixed = true;
 }

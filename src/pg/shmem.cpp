@@ -70,6 +70,14 @@ void start_shmem() {
 
 }  // namespace
 
+bool uses_own_record_alone() {
+  LWLockAcquire(info_lock, LW_SHARED);
+  const bool is_known = shared->info.registry[0] != '\0';
+  const bool is_local = strcmp(shared->info.registry, "local") == 0;
+  LWLockRelease(info_lock);
+  return is_known ? is_local : registry_is_local();
+}
+
 void install_shmem_hooks() {
   previous_request_hook = shmem_request_hook;
   shmem_request_hook = request_shmem;

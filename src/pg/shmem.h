@@ -104,16 +104,20 @@ enum class Ask : std::uint8_t {
   // Of the fleet's registry:
   list,
   raise,     // argument: the ceiling, a tick
+  force,     // likewise, however far ahead
   retire,    // argument: the node
   unretire,  // the same
 };
 
 // A queue of them. A caller takes a ticket, writes its call and waits on
 // grant_changed until `answered` has reached it; the worker answers in order. A
-// caller who has given up waiting is answered all the same.
+// caller that has given up waiting is answered all the same, and an answer is kept until
+// another call needs its place. The fleet is read for all that want to see it at once, so
+// that they take one ticket and leave the others to operators.
 struct Mailbox {
   static constexpr std::uint64_t kSize = 16;
   struct Call {
+    std::uint64_t ticket = 0;     // writer: the caller. Guard: info_lock
     Ask ask = Ask::accept_clock;  // writer: the caller. Guard: info_lock
     std::int64_t argument = 0;    // the same
     bool ok = false;              // writer: the worker, before `answered`. Guard: info_lock
@@ -121,6 +125,7 @@ struct Mailbox {
     char message[448] = {};       // the same
   };
   std::uint64_t asked = 0;                 // writers: callers. Guard: info_lock
+  std::uint64_t lists = 0;                 // the last ticket of Ask::list. The same
   std::atomic<std::uint64_t> answered{0};  // writer: the worker, under info_lock. Guard: atomic
   Call calls[kSize];                       // ticket n lies at [n % kSize]
 };
@@ -144,6 +149,9 @@ struct FleetRow {
 struct FleetInfo {
   static constexpr std::uint64_t kCapacity = 4096;
   std::int64_t read_at_us = 0;  // Unix time; 0: never
+  // CLOCK_MONOTONIC, ns, until which it needs not be asked for again; 0: it does
+  std::int64_t fresh_until = 0;
+  bool failed = false;  // it could not be read when it was last asked for
   std::uint64_t generation = 0;
   std::int64_t capacity = 0;  // constant
   std::int64_t rows = 0;
@@ -260,6 +268,10 @@ extern LWLock *info_lock;
 // Guards which scope has which place: taken by who starts or ends one, and by the
 // worker while it raises all words. Null where `shared` is.
 extern LWLock *scopes_lock;
+
+// Is the registry in use the instance's own record alone? That may differ from the setting
+// idgen.registry, as another registry is gone over to only when it can be.
+bool uses_own_record_alone();
 
 // Hooks the reservation and the making of shared memory in. Only while the
 // server starts.

@@ -113,7 +113,7 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
     row.integer(grant.node >> instance_layout.shard.width);
     row.integer(grant.node & instance_layout.shard.max());
     row.integer(1U << grant.log2_lanes);
-    if (registry_is_local())
+    if (uses_own_record_alone())
       row.null();
     else
       row.number(node_epoch);
@@ -194,8 +194,8 @@ Datum idgen_clock_events(PG_FUNCTION_ARGS) {
 // it was last read if that can't be had; no row where there is none.
 Datum idgen_fleet(PG_FUNCTION_ARGS) {
   InitMaterializedSRF(fcinfo, 0);
-  if (shared == nullptr || !IsUnderPostmaster || registry_is_local()) PG_RETURN_NULL();
-  if (!try_ask_worker(Ask::list)) {
+  if (shared == nullptr || !IsUnderPostmaster || uses_own_record_alone()) PG_RETURN_NULL();
+  if (!read_fleet()) {
     ereport(WARNING, (errmsg("the fleet's registry could not be read"),
                       errdetail("What is shown, if anything, was read earlier."),
                       errhint("The view snowflake_instance has the worker's last error.")));

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/event_limit.h"
 #include "core/keeper.h"
 #include "pg/clocks.h"
 #include "pg/door.h"
@@ -28,8 +29,10 @@ extern "C" void idgen_worker_main(Datum arg);
 namespace idgen::pg {
 namespace {
 
+constexpr char kWorkerName[] = "idgen worker";
 constexpr int kRestartSeconds = 1;
 constexpr int kShortestSleepMs = 1;
+constexpr int kProbeSleepMs = 20;  // while another registry is asked whether it answers
 constexpr std::int64_t kLeaveNs = 500'000'000;
 constexpr std::int64_t kKernelIntervalNs = 1'000'000'000;
 constexpr std::int64_t kEndWarningUs = std::int64_t{2} * 365 * 86400 * 1000000;
@@ -56,9 +59,14 @@ class Worker {
   bool obey(const Mailbox::Call &call);
   bool ask_registry(const Mailbox::Call &call);
   void finish_call();
+  void consider_candidate();
+  void tell_candidate(const std::string &why);
+  void go_over();
+  bool poll();
   void set_grant(std::uint64_t word);
   void note_reply();
   void save();
+  bool is_behind_clock() const;
   void warn_of_end(std::int64_t now);
 
   RegistryLink link_;
@@ -66,8 +74,11 @@ class Worker {
   RegistryReply reply_;
   bool asks_for_operator_ = false;  // the request in flight is an operator's
   std::string warned_;              // of what the registry says, last
+  std::string told_candidate_;      // of what keeps the candidate from being used, last
   std::int64_t asked_at_ = 0;       // when the last request of the keeper's was begun
   std::uint64_t observing_ = 0;     // of what was observed, the greatest tick plus one; 0: nothing
+  bool was_behind_ = false;         // is_behind_clock(), at the last turn
+  ClockEventLimit event_limit_;
   UseWatch use_watch_;
   KernelClock kernel_;
   ClockTrouble told_trouble_ = ClockTrouble::none;
@@ -88,7 +99,7 @@ ClockSample Worker::sample() {
 // Goes on after a worker that has ended, with its keeper and with the grant and
 // the offset that backends use.
 void Worker::start() {
-  (void)link_.open();
+  link_.open();
   report_registry(link_.name().c_str());
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   shared->worker.started_us = unix_now_us();
@@ -102,16 +113,63 @@ void Worker::start() {
 
 // The settings have changed; the registry may be another one.
 void Worker::reload() {
-  if (link_.open()) {
-    if (asks_for_operator_) answer_call(false, "the setting idgen.registry was changed");
-    asks_for_operator_ = false;
-    report_registry(link_.name().c_str());
+  if (link_.reload()) {
+    keeper_.drop_candidate();
+    told_candidate_.clear();
     clear_error();
+  }
+  keeper_.reload();
+}
+
+// Another registry is to be gone over to. With a node that is held only when it has
+// answered, and one was taken there; without one as soon as it answers. `local` is
+// gone over to by an instance of a fleet when an operator has said so.
+void Worker::consider_candidate() {
+  if (!link_.has_candidate()) return;
+  const bool holds = keeper_.grant().state == GrantState::active;
+  std::string why = link_.candidate_trouble();
+  bool answers = false;
+  if (link_.candidate_is_local() && keeper_.has_held() && !keeper_.confirmed_local()) {
+    why = "the instance has leased its node from a fleet, which will hand it to others; call "
+          "snowflake_confirm_local() if the instance has left that fleet for good";
+  } else if (!keeper_.asks_candidate()) {
+    answers = link_.candidate_answers(monotonic_ns());
+    why = link_.candidate_trouble();
+  }
+  tell_candidate(why);
+  if (!answers) return;
+  if (holds) {
+    keeper_.set_candidate();
+  } else if (!keeper_.waiting() && (!keeper_.releasing() || keeper_.cut_off())) {
+    go_over();
     Turn turn;
     keeper_.change_registry(turn);
     carry_out(turn);
   }
-  keeper_.reload();
+}
+
+// Once for each reason.
+void Worker::tell_candidate(const std::string &why) {
+  if (why.empty() || why == told_candidate_) return;
+  told_candidate_ = why;
+  report_error(("idgen.registry was changed, and the new one can't be used yet: " + why).c_str());
+  ereport(WARNING, (errmsg("idgen: idgen.registry was changed, and the new one cannot be used yet"),
+                    errdetail("The instance stays with registry \"%s\". The reason: %s.",
+                              link_.name().c_str(), why.c_str()),
+                    errhint("Correct the setting and reload the configuration. The setting takes "
+                            "full effect when the server is restarted.")));
+}
+
+// The candidate is the registry from now on.
+void Worker::go_over() {
+  if (asks_for_operator_) answer_call(false, "the setting idgen.registry was changed");
+  asks_for_operator_ = false;
+  link_.promote();
+  outdate_fleet();
+  told_candidate_.clear();
+  report_registry(link_.name().c_str());
+  clear_error();
+  ereport(LOG, (errmsg("idgen: the registry is \"%s\" now", link_.name().c_str())));
 }
 
 // Every change of the grant ends here. Waiters look again.
@@ -147,10 +205,12 @@ void Worker::carry_out(const Turn &turn) {
     pause_worker(step.kind);
   }
   save();
-  for (const ClockEvent &event : turn.events) report_event(event);
+  for (const ClockEvent &event : turn.events) {
+    if (event_limit_.admits(event, monotonic_ns())) report_event(event, event_limit_.left_out());
+  }
   if (turn.asks) {
     asked_at_ = monotonic_ns();
-    link_.registry().begin(turn.ask);
+    (turn.to_candidate ? link_.candidate() : link_.registry()).begin(turn.ask);
   }
 }
 
@@ -162,9 +222,24 @@ void Worker::save() {
   shared->info.trouble = keeper_.trouble();
   shared->info.max_error_us = kernel_.max_error_us;
   ++shared->worker.turns;
+  const Keeper::Moves moves = shared->keeper.moves();
+  const bool released = shared->keeper.releasing() && !keeper_.releasing();
   shared->keeper = keeper_;
   shared->has_keeper = true;
   LWLockRelease(info_lock);
+  // What operators' functions wait for, besides the grant. The clock is come to when its
+  // offset has been stored, which is before this.
+  const bool behind = is_behind_clock();
+  const bool came = std::exchange(was_behind_, behind) && !behind;
+  if (released || came || keeper_.moves().ended != moves.ended) {
+    ConditionVariableBroadcast(&shared->grant_changed);
+  }
+}
+
+// What is issued by is not yet where the clock is: the ceiling comes first.
+bool Worker::is_behind_clock() const {
+  return shared->clock_offset.load(std::memory_order_relaxed) <
+         keeper_.clock().offset() - Clock::kNoise;
 }
 
 // What came of a request, for the log and the views.
@@ -173,6 +248,7 @@ void Worker::note_reply() {
   if (const std::string note = link_.take_note(); !note.empty()) {
     ereport(LOG, (errmsg("idgen: %s", note.c_str())));
   }
+  if (reply_.ask == RegistryAsk::acquire || reply_.ask == RegistryAsk::release) outdate_fleet();
   if (const FleetView *fleet = link_.registry().fleet()) {
     if (!fleet->warning.empty() && fleet->warning != warned_) {
       ereport(WARNING, (errmsg("idgen: %s", fleet->warning.c_str())));
@@ -199,7 +275,7 @@ void Worker::note_reply() {
   }
   // The refusal of a pinned node stays to be seen for as long as it is pinned.
   const bool tells = reply_.ask == RegistryAsk::acquire || reply_.ask == RegistryAsk::extend;
-  if (tells && !keeper_.pinned_elsewhere(keeper_policy())) clear_error();
+  if (tells && !keeper_.pinned_elsewhere(keeper_policy()) && told_candidate_.empty()) clear_error();
   if (reply_.ask != RegistryAsk::acquire) return;
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   shared->info.floor = reply_.floor;
@@ -264,7 +340,7 @@ bool Worker::obey(const Mailbox::Call &call) {
       answer_call(keeper_.confirm_copy(sample(), keeper_policy()));
       return true;
     case Ask::confirm_local:
-      answer_call(keeper_.confirm_local());
+      answer_call(keeper_.confirm_local(link_.has_candidate() && link_.candidate_is_local()));
       return true;
     case Ask::rotate:
       answer_call(keeper_.rotate());
@@ -290,12 +366,14 @@ bool Worker::obey(const Mailbox::Call &call) {
 
 bool Worker::ask_registry(const Mailbox::Call &call) {
   if (!keeper_.begin_other()) return false;
-  const RegistryAsk ask = call.ask == Ask::list    ? RegistryAsk::list
-                          : call.ask == Ask::raise ? RegistryAsk::raise
-                                                   : RegistryAsk::retire;
+  const bool raises = call.ask == Ask::raise || call.ask == Ask::force;
+  const RegistryAsk ask = call.ask == Ask::list ? RegistryAsk::list
+                          : raises              ? RegistryAsk::raise
+                                                : RegistryAsk::retire;
   RegistryRequest request = keeper_.request(ask, sample(), keeper_policy());
   request.retired = call.ask == Ask::retire;
-  if (ask == RegistryAsk::raise) request.ceiling = static_cast<std::uint64_t>(call.argument);
+  request.force = call.ask == Ask::force;
+  if (raises) request.ceiling = static_cast<std::uint64_t>(call.argument);
   if (ask == RegistryAsk::retire) request.node = static_cast<std::uint32_t>(call.argument);
   link_.registry().begin(request);
   asks_for_operator_ = true;
@@ -306,7 +384,9 @@ bool Worker::ask_registry(const Mailbox::Call &call) {
 void Worker::finish_call() {
   asks_for_operator_ = false;
   keeper_.end_other();
+  outdate_fleet();
   if (reply_.outcome != RegistryOutcome::done) {
+    if (reply_.ask == RegistryAsk::list) report_no_fleet();
     answer_call(false, reply_.message.c_str());
     return;
   }
@@ -317,18 +397,30 @@ void Worker::finish_call() {
   answer_call(true);
 }
 
+// True when the request in flight has its reply, wherever it was sent.
+bool Worker::poll() {
+  return (keeper_.asks_candidate() ? link_.candidate() : link_.registry()).poll(reply_);
+}
+
 Wait Worker::turn() {
   fail_worker_if_told();
   obey();
   observe();
+  consider_candidate();
   const KeeperPolicy policy = keeper_policy();
   Turn turn = keeper_.turn(sample(), policy);
   carry_out(turn);
-  while (keeper_.waiting() && link_.registry().poll(reply_)) {
+  while (keeper_.waiting() && poll()) {
     if (asks_for_operator_) {
       finish_call();
       turn = keeper_.turn(sample(), policy);
+    } else if (keeper_.asks_candidate() && reply_.outcome != RegistryOutcome::done) {
+      // The node that is held goes on, and so do its errors.
+      if (reply_.outcome == RegistryOutcome::unreachable) link_.doubt_candidate(reply_.message);
+      tell_candidate(reply_.message);
+      turn = keeper_.answer(reply_, sample(), policy);
     } else {
+      if (keeper_.asks_candidate()) go_over();
       turn = keeper_.answer(reply_, sample(), policy);
       note_reply();
     }
@@ -345,11 +437,14 @@ Wait Worker::turn() {
   warn_of_end(now);
   use_watch_.look(now);
   idgen::Wait wait;
-  if (keeper_.waiting()) wait = link_.registry().waits_for();
+  if (keeper_.waiting()) {
+    wait = (keeper_.asks_candidate() ? link_.candidate() : link_.registry()).waits_for();
+  }
   const bool sooner = wait.until == 0 || turn.wake_at < wait.until;
   if (sooner) wait.until = turn.wake_at;
   const std::int64_t shortest = ms_to_ns(std::min(kShortestSleepMs, clock_interval));
-  wait.until = std::clamp(wait.until, now + shortest, now + ms_to_ns(clock_interval));
+  const int longest = link_.has_candidate() ? std::min(kProbeSleepMs, clock_interval) : clock_interval;
+  wait.until = std::clamp(wait.until, now + shortest, now + ms_to_ns(longest));
   return wait;
 }
 
@@ -366,7 +461,7 @@ bool server_shuts_down() {
 
 void Worker::leave() {
   const bool held = keeper_.grant().state == GrantState::active;
-  if (!held || registry_is_local() || !server_shuts_down()) return;
+  if (!held || link_.is_local() || !server_shuts_down()) return;
   const std::int64_t deadline = monotonic_ns() + kLeaveNs;
   keeper_.drain();
   do {
@@ -384,17 +479,25 @@ void leave(int, Datum) {
 
 }  // namespace
 
+bool no_worker_slot = false;
+
 void register_worker() {
   if (IsBinaryUpgrade) return;
   BackgroundWorker worker = {};
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
   worker.bgw_start_time = BgWorkerStart_PostmasterStart;
   worker.bgw_restart_time = kRestartSeconds;
-  strlcpy(worker.bgw_name, "idgen worker", sizeof(worker.bgw_name));
+  strlcpy(worker.bgw_name, kWorkerName, sizeof(worker.bgw_name));
   strlcpy(worker.bgw_type, "idgen worker", sizeof(worker.bgw_type));
   strlcpy(worker.bgw_library_name, "idgen", sizeof(worker.bgw_library_name));
   strlcpy(worker.bgw_function_name, "idgen_worker_main", sizeof(worker.bgw_function_name));
   RegisterBackgroundWorker(&worker);
+  no_worker_slot = !has_worker_slot(kWorkerName);
+  if (!no_worker_slot) return;
+  ereport(WARNING,
+          (errmsg("idgen: there is no slot for the worker, so this server will issue no IDs"),
+           errdetail("max_worker_processes is %d.", max_worker_processes),
+           errhint("Raise max_worker_processes and restart the server.")));
 }
 
 }  // namespace idgen::pg

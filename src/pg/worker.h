@@ -6,8 +6,13 @@
 
 namespace idgen::pg {
 
-// Registers it, to be started with the postmaster. Not in binary upgrade.
+// Registers it, to be started with the postmaster. Not in binary upgrade. Warns if the
+// server has no slot left for it.
 void register_worker();
+
+// This server runs without the worker, as max_worker_processes left no slot for it. Set
+// while the server starts.
+extern bool no_worker_slot;
 
 }  // namespace idgen::pg
 

@@ -12,6 +12,9 @@
 namespace idgen::pg {
 namespace {
 
+// For so long a listing of the fleet is not read again.
+constexpr std::int64_t kFleetFreshNs = 1'000'000'000;
+
 // A line of the log, without a full stop.
 const char *log_of(const ClockEvent &event) {
   switch (event.kind) {
@@ -77,7 +80,7 @@ const char *describe(ClockTrouble trouble, const Clock &clock) {
   return nullptr;
 }
 
-void report_event(const ClockEvent &event) {
+void report_event(const ClockEvent &event, std::uint64_t left_out) {
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   EventRing &ring = shared->events;
   ring.events[ring.count % EventRing::kSize] = {unix_now_us(), event};
@@ -86,9 +89,13 @@ void report_event(const ClockEvent &event) {
   if (event.kind == ClockEventKind::started) return;
   ereport(is_alarming(event.kind) ? WARNING : LOG,
           (errmsg("idgen: %s", log_of(event)),
-           errdetail("Issuing time is %s %s the wall clock; the clock's state is %s.",
+           errdetail("Issuing time is %s %s the wall clock; the clock's state is %s.%s",
                      span_text(event.skew).text, event.skew < 0 ? "behind" : "ahead of",
-                     name_of(event.state))));
+                     name_of(event.state),
+                     left_out == 0
+                         ? ""
+                         : psprintf(" Small changes that were left out before: %llu.",
+                                    static_cast<unsigned long long>(left_out)))));
 }
 
 void report_error(const char *message) {
@@ -121,9 +128,24 @@ void report_registry(const char *name) {
   LWLockRelease(info_lock);
 }
 
+void report_no_fleet() {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  shared->fleet.failed = true;
+  shared->fleet.fresh_until = monotonic_ns() + kFleetFreshNs;
+  LWLockRelease(info_lock);
+}
+
+void outdate_fleet() {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  shared->fleet.fresh_until = 0;
+  LWLockRelease(info_lock);
+}
+
 void report_fleet(const FleetView &fleet) {
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   FleetInfo &info = shared->fleet;
+  info.failed = false;
+  info.fresh_until = monotonic_ns() + kFleetFreshNs;
   info.read_at_us = unix_now_us();
   info.generation = fleet.root.generation;
   info.rows = 0;

@@ -9,16 +9,19 @@
 
 namespace idgen::pg {
 
-// Into the ring of the view and the log.
-void report_event(const ClockEvent &event);
+// Into the ring of the view and the log. `left_out`: so many small ones since the last.
+void report_event(const ClockEvent &event, std::uint64_t left_out);
 // The last error, logged when it is another one than before; it stays until cleared.
 void report_error(const char *message);
 void clear_error();
 // The layout that the registry has on record, which is not this instance's.
 void report_layout(const char *recorded, bool fleet_disagrees);
 void report_registry(const char *name);
-// What an operator's listing has read.
+// What a listing has read: fresh for a while. Or that it could not be read.
 void report_fleet(const FleetView &fleet);
+void report_no_fleet();
+// What was read is not what there is any more.
+void outdate_fleet();
 
 // The clock breaker's reason; null if there is none. In the current memory context.
 const char *describe(ClockTrouble trouble, const Clock &clock);

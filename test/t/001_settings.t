@@ -85,6 +85,42 @@ for my $wrong ([ 'shard', '128' ], [ 'region', '8' ], [ 'lease_window', "'2ms'" 
 ($state) = sqlstate_of($node, 'SET idgen.no_such_setting = 1');
 isnt($state, 'none', 'an unknown setting is refused');
 
+# A pinned shard that doesn't fit the lanes: refused when it is set, and the nodes that
+# are held are extended as before.
+my $wide = new_node('wide', 'idgen.lanes = 4', "idgen.max_wait = '1s'");
+$wide->start;
+$wide->safe_psql('postgres', 'CREATE EXTENSION idgen');
+my $wide_node = instance($wide, 'node');
+($state, $message) = sqlstate_of($wide, 'ALTER SYSTEM SET idgen.shard = 5');
+is($state, '22023', 'a shard that is no multiple of the lanes is refused');
+like($message, qr/A pinned shard is the first of its block: a multiple of idgen\.lanes, which is 4/, 'and why');
+$wide->append_conf('postgresql.conf', "idgen.shard = 5\n");
+my $ceiling = instance($wide, 'ceiling');
+$wide->reload;
+$wide->wait_for_log(qr/invalid value for parameter "idgen.shard": 5/);
+$wide->poll_query_until('postgres', "SELECT issuing_time > '$ceiling' FROM snowflake_instance") or die;
+is((sqlstate_of($wide, 'SELECT snowflake_nextval()'))[0], 'none', 'on reload, too: IDs go on above the ceiling of then');
+is(instance($wide, 'node, last_error IS NULL'), "$wide_node|t", 'with the same nodes, without an error');
+$wide->append_conf('postgresql.conf', 'idgen.shard = ' . ($wide_node == 8 ? 16 : 8) . "\n");
+$wide->reload;
+$wide->poll_query_until('postgres', "SELECT node <> $wide_node FROM snowflake_instance") or die;
+pass('a shard that fits is taken');
+$wide->stop;
+
+# No slot for the worker: the server says so at its start, and each call does.
+my $crowded = new_node('crowded', 'max_worker_processes = 0', 'max_logical_replication_workers = 0');
+$crowded->start;
+like(slurp_file($crowded->logfile), qr/WARNING:  idgen: there is no slot for the worker.*\n.*max_worker_processes is 0/,
+    'no slot for the worker: a warning at the start names max_worker_processes');
+my $took;
+for my $statement ('CREATE EXTENSION idgen', "CREATE FUNCTION next() RETURNS bigint LANGUAGE c AS 'idgen', 'idgen_nextval'; SELECT next()") {
+    ($state, $message, $took) = sqlstate_of($crowded, $statement);
+    is($state, 'IDG01', "$statement fails");
+    like($message, qr/max_worker_processes is 0.*HINT:  Raise max_worker_processes/s, 'and says what to raise');
+    cmp_ok($took, '<', 9, 'without a wait');
+}
+$crowded->stop;
+
 # What depends on the layout: ticks of 10 ms need longer windows.
 my $coarse = new_node('coarse', "idgen.layout = 'time:38 region:4 shard:6 sequence:14 tick:10ms'", 'idgen.region = 9');
 $coarse->start;
