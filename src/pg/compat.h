@@ -46,6 +46,15 @@ inline int proc_count() {
   return MaxBackends + NUM_AUXILIARY_PROCS;
 }
 
+// Reports an error of an input function, and returns: from 16 on a caller may ask for a
+// soft one (COPY with ON_ERROR, pg_input_is_valid, JSON_TABLE), before that it is raised.
+// Used in functions of SQL that have no destructor to run.
+#if PG_VERSION_NUM >= 160000
+#define IDGEN_INPUT_ERROR(fcinfo, ...) ereturn((fcinfo)->context, Datum{0}, __VA_ARGS__)
+#else
+#define IDGEN_INPUT_ERROR(fcinfo, ...) ereport(ERROR, __VA_ARGS__)
+#endif
+
 // Memory of settings, which PostgreSQL frees.
 inline char *setting_strdup(const char *text) {
 #if PG_VERSION_NUM >= 160000

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "idgen/text.h"
+#include "pg/compat.h"
 #include "pg/prelude.h"
 
 IDGEN_SQL_FUNCTION(idgen_in);
@@ -83,21 +84,22 @@ Datum idgen_in(PG_FUNCTION_ARGS) {
     case idgen::TextFault::none:
       break;
     case idgen::TextFault::malformed:
-      ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                      errmsg("malformed snowflakeid: \"%s\"", given),
-                      errdetail("A snowflakeid is a decimal number."),
-                      looks_like_a_time(word)
-                          ? errhint("To compare an ID with a time, write timestamptz '...', or "
-                                    "$1::timestamptz for a parameter.")
-                          : errhint("Other text forms are read by snowflake_from_base32('...') and "
-                                    "snowflake_from_base62('...').")));
+      IDGEN_INPUT_ERROR(
+          fcinfo, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                   errmsg("malformed snowflakeid: \"%s\"", given),
+                   errdetail("A snowflakeid is a decimal number."),
+                   looks_like_a_time(word)
+                       ? errhint("To compare an ID with a time, write timestamptz '...', or "
+                                 "$1::timestamptz for a parameter.")
+                       : errhint("Other text forms are read by snowflake_from_base32('...') and "
+                                 "snowflake_from_base62('...').")));
       break;
     case idgen::TextFault::out_of_range:
-      ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-                      errmsg("value \"%s\" is out of range for type snowflakeid", given),
-                      errdetail("It holds numbers from -9223372036854775808 to "
-                                "9223372036854775807."),
-                      errhint("Is a digit too many, or is it an ID of 128 bits?")));
+      IDGEN_INPUT_ERROR(fcinfo, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+                                 errmsg("value \"%s\" is out of range for type snowflakeid", given),
+                                 errdetail("It holds numbers from -9223372036854775808 to "
+                                           "9223372036854775807."),
+                                 errhint("Check for an extra digit or a 128-bit ID.")));
       break;
   }
   PG_RETURN_INT64(parsed.id);
