@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "network/bounded_json.h"
 #include "network/now.h"
 
 namespace idgen {
@@ -22,11 +23,11 @@ std::string one_line(std::string_view text) {
   return line;
 }
 
+}  // namespace
+
 HttpTls tls_of(const EtcdUrl &url) {
   return {url.verify, url.ca_file, url.certificate_file, url.key_file};
 }
-
-}  // namespace
 
 EtcdClient::EtcdClient(EtcdUrl url)
     : url_(std::move(url)), exchange_(tls_of(url_)), without_login_(url_.user.empty()) {}
@@ -85,6 +86,7 @@ void EtcdClient::send() {
   HttpRequest request;
   request.url = (url_.tls ? "https://" : "http://") + address_of(url_.endpoints[member_]);
   request.headers = {"Content-Type: application/json"};
+  request.max_reply = call_.max_reply;
   request.connect_by = share;
   request.deadline = call_.once && !logging_in_ ? call_.deadline : share;
   if (logging_in_) {
@@ -114,7 +116,7 @@ void EtcdClient::on_reply(const HttpReply &reply) {
     date_us_ = reply.date * 1'000'000;
     dated_at_ = clock_now(CLOCK_BOOTTIME);
   }
-  Json body = Json::parse(reply.body, nullptr, false);
+  Json body = parse_bounded(reply.body);
   if (reply.status != 200 || !body.is_object()) {
     on_error(reply, body);
     return;

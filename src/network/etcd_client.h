@@ -24,11 +24,16 @@
 
 namespace idgen {
 
+// What the URL says of encryption.
+HttpTls tls_of(const EtcdUrl &url);
+
 struct EtcdCall {
   std::string path;  // "/v3/..."
   std::string body;
   bool once = false;          // not to be sent again when it may have arrived
   std::int64_t deadline = 0;  // CLOCK_MONOTONIC, ns
+  // A longer answer is none.
+  std::size_t max_reply = HttpRequest::kDefaultMaxReply;
 };
 
 struct EtcdAnswer {

@@ -6,6 +6,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "network/bounded_json.h"
+
 namespace idgen {
 namespace {
 
@@ -33,7 +35,7 @@ bool from_hex(std::string_view text, std::uint64_t &number) {
 class FieldReader {
  public:
   explicit FieldReader(std::string_view text)
-      : object_(Json::parse(text.begin(), text.end(), nullptr, false)), ok_(object_.is_object()) {}
+      : object_(parse_bounded(text)), ok_(object_.is_object()) {}
 
   template <typename T>
   void number(const char *name, T &out) {

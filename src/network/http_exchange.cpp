@@ -266,12 +266,14 @@ int HttpExchange::rewind_body(void *self, curl_off_t offset, int origin) {
 }
 
 std::size_t HttpExchange::take_body(char *from, std::size_t size, std::size_t count, void *self) {
-  HttpReply &reply = static_cast<HttpExchange *>(self)->reply_;
+  auto *exchange = static_cast<HttpExchange *>(self);
+  const std::size_t most = exchange->request_.max_reply;
+  HttpReply &reply = exchange->reply_;
   const std::size_t length = size * count;
   // What is returned short ends the transfer. No exception may cross libcurl.
   try {
-    if (length > kMaxReply - reply.body.size()) {
-      reply.error = "the answer is longer than " + std::to_string(kMaxReply) + " bytes";
+    if (length > most - reply.body.size()) {
+      reply.error = "the answer is longer than " + std::to_string(most) + " bytes";
       return 0;
     }
     reply.body.append(from, length);

@@ -35,6 +35,10 @@ struct HttpRequest {
   // CLOCK_MONOTONIC, ns: until when to be connected (TLS included), and answered.
   std::int64_t connect_by = 0;
   std::int64_t deadline = 0;
+  // A longer body ends the exchange.
+  std::size_t max_reply = kDefaultMaxReply;
+
+  static constexpr std::size_t kDefaultMaxReply = std::size_t{64} << 10;
 };
 
 enum class HttpEnd : std::uint8_t {
@@ -54,9 +58,6 @@ struct HttpReply {
 
 class HttpExchange {
  public:
-  // A region of 65,536 nodes is some 50 MB.
-  static constexpr std::size_t kMaxReply = std::size_t{64} << 20;
-
   // Throws std::system_error or std::bad_alloc.
   explicit HttpExchange(const HttpTls &tls);
   HttpExchange(const HttpExchange &) = delete;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "network/bounded_json.h"
 #include "registry/own_record.h"
 
 namespace idgen {
@@ -149,12 +150,13 @@ FleetView view_of(const Json &read) {
 template <typename Read>
 bool understand(std::string_view json, std::string &why, const Read &read) {
   try {
-    if (json.size() > kMaxAnswer) throw std::invalid_argument("it is too long");
-    const auto not_too_deep = [](int depth, Json::parse_event_t, Json &) {
-      if (depth > kMaxDepth) throw std::invalid_argument("it is nested too deeply");
-      return true;
-    };
-    read(Json::parse(json.begin(), json.end(), not_too_deep));
+    JsonFault fault = JsonFault::none;
+    const Json answer = parse_bounded(json, fault);
+    if (fault != JsonFault::none) {
+      why = std::string("the coordinator's answer ") + describe(fault);
+      return false;
+    }
+    read(answer);
     return true;
   } catch (const Json::exception &e) {
     why = std::string("the coordinator's answer can't be understood: ") + e.what();

@@ -133,5 +133,19 @@ TEST(PgRecords, a_write_has_a_revision) {
   }
 }
 
+TEST(PgRecords, an_answer_beyond_the_bounds_is_refused) {
+  FleetView view;
+  std::string why;
+  std::string deep(1'000'000, '[');
+  EXPECT_FALSE(parse_fleet(deep, view, why));
+  EXPECT_EQ(why, "the coordinator's answer is nested too deeply");
+  std::string many = "[0";
+  for (int i = 0; i < 100'000; ++i) many += ",0";
+  EXPECT_FALSE(parse_fleet(many + "]", view, why));
+  EXPECT_EQ(why, "the coordinator's answer has too many values");
+  EXPECT_FALSE(parse_fleet("{\"clock_us\":", view, why));
+  EXPECT_EQ(why, "the coordinator's answer is not JSON");
+}
+
 }  // namespace
 }  // namespace idgen
