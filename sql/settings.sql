@@ -43,6 +43,9 @@ ALTER SYSTEM SET idgen.epoch = '2025-02-30';
 ALTER SYSTEM SET idgen.epoch = '2025-01-01T00:00:00+02';
 ALTER SYSTEM SET idgen.epoch = '1969-12-31';
 ALTER SYSTEM SET idgen.registry = 'zookeeper://me:secret@localhost';
+-- Without a prefix it would be the fleet of all that leave it out.
+ALTER SYSTEM SET idgen.registry = 'etcd://me:secret@etcd1:2379,etcd2:2379';
+ALTER SYSTEM SET idgen.registry = 'etcd://etcd1:2379/?tls=on';
 ALTER SYSTEM SET idgen.lanes = 3;
 ALTER SYSTEM SET idgen.shard = 128;
 ALTER SYSTEM SET idgen.shard = -2;

@@ -145,7 +145,9 @@ class UrlParser {
   }
 
   bool prefix(std::string_view path) {
-    if (path.size() <= 1) return true;
+    if (path.size() <= 1) {
+      return fail("it names no prefix, as in etcd://etcd1:2379,etcd2:2379/orders");
+    }
     if (!decode(path.substr(1), url_.prefix, "the prefix")) return false;
     while (url_.prefix.ends_with('/')) url_.prefix.pop_back();
     return !url_.prefix.empty() || fail("the prefix is nothing but slashes");
@@ -253,6 +255,18 @@ bool read_password(const EtcdUrl &url, std::string &password, std::string &why) 
   if (text.empty()) return fail("has no password in its first line");
   password = text;
   return true;
+}
+
+StoreCaution caution_of(const EtcdUrl &url) {
+  const bool leaves = std::any_of(url.endpoints.begin(), url.endpoints.end(),
+                                  [](const EtcdEndpoint &e) { return !is_loopback(e.host); });
+  if (url.user.empty() || !leaves || (url.tls && url.verify)) return {};
+  if (!url.tls) {
+    return {"the password of etcd is sent unencrypted",
+            "Add tls=on to the URL in idgen.registry, and serve etcd's clients by TLS."};
+  }
+  return {"the password of etcd is sent to a server that is not verified",
+          "Replace tls=noverify in idgen.registry with tls=on and cacert=."};
 }
 
 std::string address_of(const EtcdEndpoint &endpoint) {

@@ -1,10 +1,10 @@
 // Where an etcd is, and how to get in: the setting idgen.registry as a URL.
 //
-//    etcd://[user[:password]@]host[:port][,host[:port]...][/prefix][?name=value[&...]]
+//    etcd://[user[:password]@]host[:port][,host[:port]...]/prefix[?name=value[&...]]
 //
 // User, password, prefix and values are percent-decoded; an IPv6 address stands
-// in brackets. The port is 2379 and the prefix "idgen" unless said otherwise; a
-// prefix that starts with a slash is written with two. Options:
+// in brackets. The port is 2379 unless another is given; a prefix that starts with a slash
+// is written with two. Options:
 //
 //    tls       on, off, or noverify: encrypted, but the server's certificate isn't
 //              checked. Default: on if one of the next three is given, else off
@@ -14,7 +14,7 @@
 //    passfile  file whose first line is the password, closed to group and others
 //
 // A password without TLS is allowed, as a loopback or a private network may do
-// without: it then goes over the wire as it is.
+// without: it then goes over the wire as it is, and caution_of() warns.
 
 #ifndef IDGEN_NETWORK_ETCD_URL_H
 #define IDGEN_NETWORK_ETCD_URL_H
@@ -23,6 +23,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "registry/fleet_store.h"
 
 namespace idgen {
 
@@ -33,7 +35,7 @@ struct EtcdEndpoint {
 
 struct EtcdUrl {
   std::vector<EtcdEndpoint> endpoints;  // at least one
-  std::string prefix = "idgen";         // no slash at its end
+  std::string prefix;                   // not empty; no slash at its end
   std::string user;                     // empty: no authentication
   std::string password;
   std::string password_file;  // instead of `password`
@@ -51,6 +53,10 @@ bool parse_etcd_url(std::string_view text, EtcdUrl &url, std::string &why);
 // The password, from where the URL says. Reads the file each time: it may be
 // changed without a new setting. False, and `why`.
 bool read_password(const EtcdUrl &url, std::string &password, std::string &why);
+
+// What an operator should know of it: that a password goes to other machines unencrypted,
+// or to a server that is not verified.
+StoreCaution caution_of(const EtcdUrl &url);
 
 // "host:port", with brackets where they belong.
 std::string address_of(const EtcdEndpoint &endpoint);

@@ -51,6 +51,25 @@ Options defaults_with(const char *service) {
   return defaults;
 }
 
+bool stays_here(const PgHost &host) {
+  const std::string &where = host.address.empty() ? host.host : host.address;
+  return where.empty() || where.front() == '/' || where.front() == '@' || is_loopback(where);
+}
+
+// Whoever can take the coordinator's place on the network can read passwords, and hand out
+// nodes that are in use. `effective` has the value of a keyword.
+template <typename Effective>
+StoreCaution caution_of(const std::vector<PgHost> &hosts, const Effective &effective) {
+  const std::string mode = effective("sslmode");
+  if (std::all_of(hosts.begin(), hosts.end(), stays_here) || mode == "verify-full" ||
+      effective("gssencmode") == "require" || effective("channel_binding") == "require") {
+    return {};
+  }
+  return {"the identity of the coordinator is not verified: sslmode is " +
+              (mode.empty() ? std::string("prefer") : mode),
+          "Set sslmode=verify-full, and sslrootcert, in idgen.registry."};
+}
+
 // The i-th of a list, or its only one.
 std::string pick(const std::vector<std::string> &items, std::size_t i) {
   return items.size() == 1 ? items.front() : items[i];
@@ -95,6 +114,11 @@ bool parse_pg_target(std::string_view conninfo, PgTarget &target, std::string &w
   }
   for (std::size_t i = 0; i < count; ++i) {
     target.hosts.push_back({pick(host, i), pick(address, i), pick(port, i)});
+  }
+  target.caution = caution_of(target.hosts, effective);
+  // What libpq was built with is "prefer"; somebody who has set that can say so here.
+  if (value_of(options, "gssencmode") == nullptr && effective("gssencmode") == "prefer") {
+    target.common.emplace_back("gssencmode", "disable");
   }
   if (!says_which) target.common.emplace_back("target_session_attrs", "read-write");
   // It is a line of the own record, and of the log.

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "registry/fleet_store.h"
+
 namespace idgen {
 
 // Keywords and values, as PQconnectStartParams() takes them.
@@ -28,13 +30,15 @@ struct PgHost {
 };
 
 struct PgTarget {
+  StoreCaution caution;       // that the coordinator is not verified
   PgParameters common;        // all but host, hostaddr and port
   std::vector<PgHost> hosts;  // at least one
 };
 
 // False if libpq doesn't take it, or if it couldn't be shown in a line; `why` quotes
 // nothing of it. Where several hosts are named and nothing else is said, the one that
-// takes writes is meant.
+// takes writes is meant; and where nothing is said of GSSAPI, its encryption is off, as
+// libpq would ask for tickets in calls that block.
 bool parse_pg_target(std::string_view conninfo, PgTarget &target, std::string &why);
 
 // "postgresql://host:5432,host2:5432/dbname": what may be shown, in a line.

@@ -85,9 +85,28 @@ bool check_epoch(char **value, void **, GucSource) {
   return false;
 }
 
+// A prefix left out would be that of some other fleet. The parser of such URLs refuses it,
+// too, but only in the worker.
+bool lacks_prefix(std::string_view url) {
+  constexpr std::string_view scheme = "etcd://";
+  if (!url.starts_with(scheme)) return false;
+  url.remove_prefix(scheme.size());
+  url.remove_prefix(std::min(url.find_first_of("/?"), url.size()));
+  const std::string_view path = url.substr(0, url.find('?'));
+  return path.find_first_not_of('/') == std::string_view::npos;
+}
+
 // What follows is the worker's to understand, with libraries that are not here.
 // The setting's value is what may be shown of it; the rest is on the side.
 bool check_registry(char **value, void **extra, GucSource) {
+  if (lacks_prefix(*value)) {
+    GUC_check_errmsg("invalid value for parameter \"%s\"", "idgen.registry");
+    GUC_check_errdetail("The URL of an etcd names no prefix of keys.");
+    GUC_check_errhint(
+        "Name the fleet after the hosts, as in \"etcd://etcd1:2379,etcd2:2379/orders\". Fleets of "
+        "the same prefix are one fleet.");
+    return false;
+  }
   bool known = strcmp(*value, "local") == 0;
   for (const std::string_view scheme : {"postgresql://", "postgres://", "etcd://"}) {
     known = known || std::string_view(*value).starts_with(scheme);

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/request.h"
@@ -132,6 +133,29 @@ struct FleetRaise {
   std::vector<FleetNode> above;
 };
 
+// How full the database of a coordinator's member is, where that has a limit.
+struct StoreSpace {
+  std::string member;           // "host:port"
+  std::int64_t size = 0;        // bytes that the file takes, which the quota limits
+  std::int64_t in_use = 0;      // bytes of those that would be left after a defragmentation
+  std::int64_t quota = 0;       // bytes; 0: there is none
+  bool quota_known = false;     // else it is the default, as the member did not tell
+  bool full = false;            // the quota was exceeded, and the coordinator refuses writes
+  std::int64_t read_at_us = 0;  // Unix time
+};
+
+// What an operator should know of how a store connects, and what to do about it. Both are
+// empty if there is nothing.
+struct StoreCaution {
+  std::string message;  // without a full stop
+  std::string hint;     // a sentence
+};
+
+// Does traffic to this host stay on this machine?
+inline bool is_loopback(std::string_view host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
 enum class StoreOutcome : std::uint8_t { done, conflict, refused, unknown };
 
 struct StoreResult {
@@ -163,6 +187,14 @@ class FleetStore {
   virtual bool poll(StoreResult &result) = 0;
   // When poll() is worth calling again.
   virtual Wait waits_for() const noexcept = 0;
+
+  // Goes on with what is done beside steps; to be called a few times a second, and does
+  // not block. Not null, once, when it has found out how full the coordinator is; valid
+  // until the next call.
+  virtual const std::vector<StoreSpace> *tend() { return nullptr; }
+
+  // Known from the setting alone.
+  virtual StoreCaution caution() const { return {}; }
 
   // For people: the kind and the endpoints, without credentials.
   virtual std::string describe() const = 0;

@@ -220,7 +220,7 @@ std::size_t EtcdCluster::leader() const {
 EtcdAnswer EtcdCluster::ask(const std::string &path, const std::string &body) const {
   EtcdUrl url;
   std::string why;
-  EXPECT_TRUE(parse_etcd_url("etcd://" + hosts(), url, why)) << why;
+  EXPECT_TRUE(parse_etcd_url("etcd://" + hosts() + "/test", url, why)) << why;
   EtcdClient client(std::move(url));
   client.begin({path, body, false, monotonic_now() + kStepTimeout});
   EtcdAnswer answer;

@@ -445,12 +445,12 @@ TEST_F(EtcdStoreTest, a_restored_etcd_counts_as_another_until_it_is_raised) {
 TEST_F(EtcdStoreTest, what_it_is_can_be_shown) {
   EXPECT_EQ(store_->describe(), "etcd://" + shared_cluster().hosts() + "/" + prefix_);
   std::string error;
-  EXPECT_EQ(open_etcd_store("etcd://u:SECRET@h:x", error), nullptr);
+  EXPECT_EQ(open_etcd_store("etcd://u:SECRET@h:x/p", error), nullptr);
   EXPECT_EQ(error.find("SECRET"), std::string::npos);
   EXPECT_FALSE(error.empty());
-  const auto store = open_etcd_store("etcd://u:SECRET@h", error);
+  const auto store = open_etcd_store("etcd://u:SECRET@h/p", error);
   ASSERT_NE(store, nullptr);
-  EXPECT_EQ(store->describe(), "etcd://h:2379/idgen");
+  EXPECT_EQ(store->describe(), "etcd://h:2379/p");
 }
 
 }  // namespace

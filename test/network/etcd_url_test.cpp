@@ -30,16 +30,16 @@ std::string refusal(const std::string &text) {
   return why;
 }
 
-TEST(EtcdUrl, a_host_is_enough) {
-  const EtcdUrl url = parsed("etcd://db1");
+TEST(EtcdUrl, a_host_and_a_prefix_are_enough) {
+  const EtcdUrl url = parsed("etcd://db1/orders");
   ASSERT_EQ(url.endpoints.size(), 1U);
   EXPECT_EQ(url.endpoints[0].host, "db1");
   EXPECT_EQ(url.endpoints[0].port, 2379);
-  EXPECT_EQ(url.prefix, "idgen");
+  EXPECT_EQ(url.prefix, "orders");
   EXPECT_TRUE(url.user.empty());
   EXPECT_FALSE(url.tls);
   EXPECT_TRUE(url.verify);
-  EXPECT_EQ(describe(url), "etcd://db1:2379/idgen");
+  EXPECT_EQ(describe(url), "etcd://db1:2379/orders");
 }
 
 TEST(EtcdUrl, everything_can_be_said) {
@@ -64,27 +64,47 @@ TEST(EtcdUrl, everything_can_be_said) {
 }
 
 TEST(EtcdUrl, a_password_may_hold_an_at_sign_and_colons) {
-  const EtcdUrl url = parsed("etcd://u:a@b:c@h");
+  const EtcdUrl url = parsed("etcd://u:a@b:c@h/p");
   EXPECT_EQ(url.user, "u");
   EXPECT_EQ(url.password, "a@b:c");
-  EXPECT_EQ(describe(url), "etcd://h:2379/idgen");
+  EXPECT_EQ(describe(url), "etcd://h:2379/p");
 }
 
 TEST(EtcdUrl, a_prefix_may_begin_with_a_slash) {
   EXPECT_EQ(parsed("etcd://h//service").prefix, "/service");
-  EXPECT_EQ(parsed("etcd://h/").prefix, "idgen");
-  EXPECT_EQ(parsed("etcd://h?tls=off").prefix, "idgen");
   EXPECT_EQ(parsed("etcd://h/a///").prefix, "a");
 }
 
+// It would be the same for all fleets.
+TEST(EtcdUrl, no_prefix_is_not_some_other_fleet_s) {
+  for (const char *text : {"etcd://h", "etcd://h/", "etcd://h:1,i", "etcd://u:p@h",
+                           "etcd://h?tls=off", "etcd://h/?tls=off"}) {
+    EXPECT_NE(refusal(text).find("names no prefix"), std::string::npos) << text;
+  }
+}
+
+TEST(EtcdUrl, a_password_that_can_be_read_on_the_way_is_warned_of) {
+  const auto caution = [](const char *text) { return caution_of(parsed(text)).message; };
+  EXPECT_EQ(caution("etcd://u:SECRET@db1/p"), "the password of etcd is sent unencrypted");
+  EXPECT_EQ(caution("etcd://u:SECRET@127.0.0.1,db1/p?tls=off"),
+            "the password of etcd is sent unencrypted");
+  EXPECT_EQ(caution("etcd://u:SECRET@db1/p?tls=noverify"),
+            "the password of etcd is sent to a server that is not verified");
+  for (const char *text :
+       {"etcd://db1/p", "etcd://u:SECRET@db1/p?tls=on", "etcd://u:SECRET@db1/p?cacert=a",
+        "etcd://u:SECRET@127.0.0.1/p", "etcd://u:SECRET@localhost,[::1]/p"}) {
+    EXPECT_EQ(caution(text), "") << text;
+  }
+}
+
 TEST(EtcdUrl, files_turn_tls_on) {
-  EXPECT_TRUE(parsed("etcd://h?cacert=a").tls);
-  EXPECT_TRUE(parsed("etcd://h?cert=a").tls);
-  EXPECT_TRUE(parsed("etcd://h?cert=a&key=b").tls);
-  EXPECT_TRUE(parsed("etcd://h?tls=on").tls);
-  EXPECT_TRUE(parsed("etcd://h?tls=on").verify);
-  EXPECT_FALSE(parsed("etcd://h?tls=off").tls);
-  EXPECT_TRUE(parsed("etcd://h?cacert=a").verify);
+  EXPECT_TRUE(parsed("etcd://h/p?cacert=a").tls);
+  EXPECT_TRUE(parsed("etcd://h/p?cert=a").tls);
+  EXPECT_TRUE(parsed("etcd://h/p?cert=a&key=b").tls);
+  EXPECT_TRUE(parsed("etcd://h/p?tls=on").tls);
+  EXPECT_TRUE(parsed("etcd://h/p?tls=on").verify);
+  EXPECT_FALSE(parsed("etcd://h/p?tls=off").tls);
+  EXPECT_TRUE(parsed("etcd://h/p?cacert=a").verify);
 }
 
 TEST(EtcdUrl, what_is_wrong_is_refused) {
@@ -95,55 +115,55 @@ TEST(EtcdUrl, what_is_wrong_is_refused) {
       "http://h",
       "etcd://",
       "etcd:///p",
-      "etcd://,",
-      "etcd://h,",
-      "etcd://,h",
-      "etcd://h,,i",
-      "etcd://h:",
-      "etcd://h:0",
-      "etcd://h:65536",
-      "etcd://h:4294967297",
-      "etcd://h:23x",
-      "etcd://h:+1",
-      "etcd://h:-1",
-      "etcd://h: 1",
-      "etcd://h i",
-      "etcd://h%41",
-      "etcd://h#",
-      "etcd://::1",
-      "etcd://[::1",
-      "etcd://[::1]x",
-      "etcd://[h]",
-      "etcd://[]",
-      "etcd://[12]",
-      "etcd://@h",
-      "etcd://:p@h",
-      "etcd://u@h",
-      "etcd://u:@h",
-      "etcd://u:p@",
-      "etcd://u:p%@h",
-      "etcd://u:p%4@h",
-      "etcd://u:p%4g@h",
-      "etcd://u:p%0a@h",
+      "etcd://,/p",
+      "etcd://h,/p",
+      "etcd://,h/p",
+      "etcd://h,,i/p",
+      "etcd://h:/p",
+      "etcd://h:0/p",
+      "etcd://h:65536/p",
+      "etcd://h:4294967297/p",
+      "etcd://h:23x/p",
+      "etcd://h:+1/p",
+      "etcd://h:-1/p",
+      "etcd://h: 1/p",
+      "etcd://h i/p",
+      "etcd://h%41/p",
+      "etcd://h#/p",
+      "etcd://::1/p",
+      "etcd://[::1/p",
+      "etcd://[::1]x/p",
+      "etcd://[h]/p",
+      "etcd://[]/p",
+      "etcd://[12]/p",
+      "etcd://@h/p",
+      "etcd://:p@h/p",
+      "etcd://u@h/p",
+      "etcd://u:@h/p",
+      "etcd://u:p@/p",
+      "etcd://u:p%@h/p",
+      "etcd://u:p%4@h/p",
+      "etcd://u:p%4g@h/p",
+      "etcd://u:p%0a@h/p",
       "etcd://h//",
       "etcd://h/%",
       "etcd://h/a%00",
       "etcd://h/a\n",
       "etcd://h/a@b",
-      "etcd://h?tls",
-      "etcd://h?tls=",
-      "etcd://h?tls=yes",
-      "etcd://h?tls=ON",
-      "etcd://h?TLS=on",
-      "etcd://h?=on",
-      "etcd://h?nosuch=1",
-      "etcd://h?tls=on&tls=on",
-      "etcd://h?tls=on&&cacert=a",
-      "etcd://h?tls=off&cacert=a",
-      "etcd://h?key=a",
-      "etcd://h?passfile=a",
-      "etcd://u:p@h?passfile=a",
-      "etcd://u@h?passfile=a@b",
+      "etcd://h/p?tls",
+      "etcd://h/p?tls=",
+      "etcd://h/p?tls=yes",
+      "etcd://h/p?tls=ON",
+      "etcd://h/p?TLS=on",
+      "etcd://h/p?=on",
+      "etcd://h/p?nosuch=1",
+      "etcd://h/p?tls=on&tls=on",
+      "etcd://h/p?tls=on&&cacert=a",
+      "etcd://h/p?tls=off&cacert=a",
+      "etcd://h/p?key=a",
+      "etcd://h/p?passfile=a",
+      "etcd://u:p@h/p?passfile=a",
+      "etcd://u@h/p?passfile=a@b",
   };
   for (const std::string &text : wrong) refusal(text);
 }
@@ -156,16 +176,16 @@ TEST(EtcdUrl, a_password_is_in_no_message) {
       "12/SECRET",     "12?SECRET",     "SECRET,SECRET",
       "[SECRET",       "SECRET@SECRET", "12/SECRET?SECRET&SECRET=SECRET",
       "SECRET#SECRET", "SECRET SECRET"};
-  const std::vector<std::string> rests = {"@h",
+  const std::vector<std::string> rests = {"@h/p",
                                           "@h:x",
                                           "@",
                                           "@h,",
-                                          "@h?tls=maybe",
-                                          "@h?nosuch=1",
-                                          "@h?tls=off&cacert=a",
+                                          "@h/p?tls=maybe",
+                                          "@h/p?nosuch=1",
+                                          "@h/p?tls=off&cacert=a",
                                           "@h/%",
-                                          "@h?passfile=/nosuch",
-                                          "@h?key=k",
+                                          "@h/p?passfile=/nosuch",
+                                          "@h/p?key=k",
                                           "@[::1",
                                           "@h:2379/x?tls=on"};
   for (const std::string &password : passwords) {

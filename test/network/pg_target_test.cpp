@@ -105,5 +105,38 @@ TEST_F(PgTargetTest, what_is_shown_is_a_line) {
   EXPECT_EQ(value_of(parsed("postgresql://u:a%0Ab@db/x"), "password"), "a\nb");
 }
 
+// libpq would ask for tickets in calls that block.
+TEST_F(PgTargetTest, gssapi_is_off_unless_it_is_asked_for) {
+  unsetenv("PGGSSENCMODE");
+  EXPECT_EQ(value_of(parsed("postgresql://u@db1/fleet"), "gssencmode"), "disable");
+  EXPECT_EQ(value_of(parsed("postgresql://u@db1/fleet?gssencmode=prefer"), "gssencmode"), "prefer");
+  EXPECT_EQ(value_of(parsed("postgresql://u@db1/fleet?gssencmode=require"), "gssencmode"),
+            "require");
+  setenv("PGGSSENCMODE", "require", 1);
+  EXPECT_EQ(value_of(parsed("postgresql://u@db1/fleet"), "gssencmode"), "") << "libpq finds it";
+  unsetenv("PGGSSENCMODE");
+}
+
+TEST_F(PgTargetTest, a_coordinator_that_is_not_verified_is_warned_of) {
+  unsetenv("PGSSLMODE");
+  const auto caution = [](const char *text) { return parsed(text).caution.message; };
+  EXPECT_EQ(caution("postgresql://u:SECRET@db1/fleet"),
+            "the identity of the coordinator is not verified: sslmode is prefer");
+  EXPECT_EQ(caution("postgresql://u@db1/fleet?sslmode=require"),
+            "the identity of the coordinator is not verified: sslmode is require");
+  EXPECT_EQ(caution("postgresql://u@localhost,db1/fleet?sslmode=verify-ca"),
+            "the identity of the coordinator is not verified: sslmode is verify-ca");
+  EXPECT_EQ(caution("postgresql:///fleet?service=fleet"),
+            "the identity of the coordinator is not verified: sslmode is prefer");
+  for (const char *text :
+       {"postgresql://u:SECRET@db1/fleet?sslmode=verify-full",
+        "postgresql://u:SECRET@localhost/fleet", "postgresql://u@127.0.0.1,[::1]/fleet",
+        "postgresql:///fleet?host=/tmp", "postgresql://u@db1/fleet?hostaddr=127.0.0.1",
+        "postgresql://", "postgresql://u@db1/fleet?channel_binding=require",
+        "postgresql://u@db1/fleet?gssencmode=require"}) {
+    EXPECT_EQ(caution(text), "") << text;
+  }
+}
+
 }  // namespace
 }  // namespace idgen
