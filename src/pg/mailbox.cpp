@@ -1,6 +1,7 @@
 #include "pg/mailbox.h"
 
 #include "pg/errors.h"
+#include "pg/foreign_text.h"
 
 namespace idgen::pg {
 namespace {
@@ -70,7 +71,7 @@ bool ask_worker(Ask ask, std::int64_t argument) {
   if (call.failed) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("idgen's worker could not do that"),
-                    errdetail("The registry: %s.", call.message)));
+                    errdetail("The registry: %s.", to_database_text(call.message))));
   }
   return call.ok;
 }
@@ -104,7 +105,7 @@ void answer_call(bool ok, const char *failure) {
   Mailbox::Call &call = shared->mailbox.calls[ticket % Mailbox::kSize];
   call.ok = ok;
   call.failed = failure != nullptr;
-  strlcpy(call.message, failure == nullptr ? "" : failure, sizeof(call.message));
+  store_text(call.message, failure == nullptr ? "" : failure);
   shared->mailbox.answered.store(ticket, std::memory_order_release);
   LWLockRelease(info_lock);
   ConditionVariableBroadcast(&shared->grant_changed);

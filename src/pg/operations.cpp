@@ -1,6 +1,7 @@
 // What operators do: each function asks the worker and waits for its answer.
 
 #include "pg/errors.h"
+#include "pg/foreign_text.h"
 #include "pg/issue.h"
 #include "pg/mailbox.h"
 #include "pg/settings.h"
@@ -106,9 +107,10 @@ Datum idgen_rotate_node(PG_FUNCTION_ARGS) {
     LWLockAcquire(info_lock, LW_SHARED);
     const char *error = pstrdup(shared->info.last_failure);
     LWLockRelease(info_lock);
-    ereport(ERROR, (errcode(IDGEN_ERRCODE_NO_NODE), errmsg("no other node could be taken"),
-                    error[0] == '\0' ? 0 : errdetail("The worker says: %s.", error),
-                    errhint("The instance goes on with the node that it holds.")));
+    ereport(ERROR,
+            (errcode(IDGEN_ERRCODE_NO_NODE), errmsg("no other node could be taken"),
+             error[0] == '\0' ? 0 : errdetail("The worker says: %s.", to_database_text(error)),
+             errhint("The instance goes on with the node that it holds.")));
   }
   PG_RETURN_INT32(static_cast<int32>(current_grant().node));
 }
