@@ -699,6 +699,37 @@ BEGIN ATOMIC
     ORDER BY n.node;
 END;
 
+-- The view stays, with its grants and what uses it, while its function is made again.
+CREATE OR REPLACE VIEW @extschema@.snowflake_worker_stats AS
+    SELECT NULL::bigint AS starts, NULL::timestamptz AS started, NULL::bigint AS turns,
+        NULL::bigint AS acquisitions, NULL::bigint AS renewals, NULL::bigint AS failures,
+        NULL::bigint AS losses, NULL::timestamptz AS last_renewal, NULL::interval AS renewal_time,
+        NULL::interval AS renewal_mean, NULL::interval AS renewal_longest,
+        NULL::bigint AS observations, NULL::bigint AS observations_ignored,
+        NULL::timestamptz AS stats_reset;
+DROP FUNCTION idgen_internal.worker_stats();
+CREATE FUNCTION idgen_internal.worker_stats(
+    OUT starts bigint, OUT started timestamptz, OUT turns bigint, OUT acquisitions bigint,
+    OUT renewals bigint, OUT failures bigint, OUT losses bigint, OUT last_renewal timestamptz,
+    OUT renewal_time interval, OUT renewal_mean interval, OUT renewal_longest interval,
+    OUT observations bigint, OUT observations_ignored bigint, OUT stats_reset timestamptz, OUT last_turn timestamptz)
+    RETURNS record
+    AS 'MODULE_PATHNAME', 'idgen_worker_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION idgen_internal.worker_stats() IS 'implementation of the view snowflake_worker_stats';
+CREATE OR REPLACE VIEW @extschema@.snowflake_worker_stats AS
+    SELECT w.* FROM idgen_internal.worker_stats() AS w WHERE w.starts IS NOT NULL;
+COMMENT ON VIEW @extschema@.snowflake_worker_stats IS 'what the worker has done: ceilings renewed, how long that took, failures; IDs of others that were seen; empty if idgen is not preloaded';
+
+CREATE FUNCTION idgen_internal.registry_space(
+    OUT member text, OUT size bigint, OUT in_use bigint, OUT quota bigint, OUT quota_known boolean,
+    OUT used double precision, OUT is_full boolean, OUT read_at timestamptz)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_registry_space' LANGUAGE C VOLATILE PARALLEL SAFE ROWS 3;
+COMMENT ON FUNCTION idgen_internal.registry_space() IS 'implementation of the view snowflake_registry_space';
+CREATE VIEW @extschema@.snowflake_registry_space AS
+    SELECT s.* FROM idgen_internal.registry_space() AS s;
+COMMENT ON VIEW @extschema@.snowflake_registry_space IS 'how full the databases of the members of an etcd are that this instance leases from, as last read; empty for other registries';
+
 ------------------------------------------------------------------------------
 -- Operations
 
@@ -715,7 +746,7 @@ DECLARE
         'snowflake_reserve_run'];
     monitoring constant text[] := ARRAY['instance', 'snowflake_instance', 'clock', 'snowflake_clock',
         'clock_events', 'snowflake_clock_events', 'stats', 'snowflake_stats', 'worker_stats', 'snowflake_worker_stats',
-        'leased_fleet', 'coordinated_fleet', 'snowflake_fleet'];
+        'registry_space', 'snowflake_registry_space', 'leased_fleet', 'coordinated_fleet', 'snowflake_fleet'];
     readable constant text[] := ARRAY['layout', 'snowflake_layouts', 'scope', 'snowflake_scopes'];
     -- pg_dump and a restore by a database's owner read and write these. The triggers
     -- of the tables say which rows they take.

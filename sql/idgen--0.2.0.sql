@@ -1333,13 +1333,23 @@ CREATE FUNCTION idgen_internal.worker_stats(
     OUT starts bigint, OUT started timestamptz, OUT turns bigint, OUT acquisitions bigint,
     OUT renewals bigint, OUT failures bigint, OUT losses bigint, OUT last_renewal timestamptz,
     OUT renewal_time interval, OUT renewal_mean interval, OUT renewal_longest interval,
-    OUT observations bigint, OUT observations_ignored bigint, OUT stats_reset timestamptz)
+    OUT observations bigint, OUT observations_ignored bigint, OUT stats_reset timestamptz, OUT last_turn timestamptz)
     RETURNS record
     AS 'MODULE_PATHNAME', 'idgen_worker_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
 COMMENT ON FUNCTION idgen_internal.worker_stats() IS 'implementation of the view snowflake_worker_stats';
 CREATE VIEW @extschema@.snowflake_worker_stats AS
     SELECT w.* FROM idgen_internal.worker_stats() AS w WHERE w.starts IS NOT NULL;
 COMMENT ON VIEW @extschema@.snowflake_worker_stats IS 'what the worker has done: ceilings renewed, how long that took, failures; IDs of others that were seen; empty if idgen is not preloaded';
+
+CREATE FUNCTION idgen_internal.registry_space(
+    OUT member text, OUT size bigint, OUT in_use bigint, OUT quota bigint, OUT quota_known boolean,
+    OUT used double precision, OUT is_full boolean, OUT read_at timestamptz)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'idgen_registry_space' LANGUAGE C VOLATILE PARALLEL SAFE ROWS 3;
+COMMENT ON FUNCTION idgen_internal.registry_space() IS 'implementation of the view snowflake_registry_space';
+CREATE VIEW @extschema@.snowflake_registry_space AS
+    SELECT s.* FROM idgen_internal.registry_space() AS s;
+COMMENT ON VIEW @extschema@.snowflake_registry_space IS 'how full the databases of the members of an etcd are that this instance leases from, as last read; empty for other registries';
 
 CREATE FUNCTION @extschema@.snowflake_reset_stats() RETURNS void
     AS 'MODULE_PATHNAME', 'idgen_reset_stats' LANGUAGE C VOLATILE PARALLEL SAFE;
@@ -1386,8 +1396,6 @@ CREATE VIEW @extschema@.snowflake_fleet AS
     UNION ALL
     SELECT * FROM idgen_internal.coordinated_fleet();
 COMMENT ON VIEW @extschema@.snowflake_fleet IS 'the nodes of the fleet that this instance leases from, as its coordinator knows it, or that this database coordinates';
-
-
 
 ------------------------------------------------------------------------------
 -- Operations, not for PUBLIC
@@ -1437,7 +1445,7 @@ DECLARE
         'snowflake_reserve_run'];
     monitoring constant text[] := ARRAY['instance', 'snowflake_instance', 'clock', 'snowflake_clock',
         'clock_events', 'snowflake_clock_events', 'stats', 'snowflake_stats', 'worker_stats', 'snowflake_worker_stats',
-        'leased_fleet', 'coordinated_fleet', 'snowflake_fleet'];
+        'registry_space', 'snowflake_registry_space', 'leased_fleet', 'coordinated_fleet', 'snowflake_fleet'];
     readable constant text[] := ARRAY['layout', 'snowflake_layouts', 'scope', 'snowflake_scopes'];
     -- pg_dump and a restore by a database's owner read and write these. The triggers
     -- of the tables say which rows they take.

@@ -23,6 +23,7 @@ RESET idgen.max_wait;
 SELECT state FROM snowflake_instance;
 SELECT scope FROM snowflake_stats;
 SELECT turns FROM snowflake_worker_stats;
+SELECT used FROM snowflake_registry_space;
 SELECT state FROM snowflake_clock;
 SELECT event FROM snowflake_clock_events;
 SELECT * FROM idgen_internal.instance();
@@ -30,6 +31,7 @@ SELECT * FROM idgen_internal.clock();
 SELECT * FROM idgen_internal.clock_events();
 SELECT * FROM idgen_internal.stats();
 SELECT * FROM idgen_internal.worker_stats();
+SELECT * FROM idgen_internal.registry_space();
 SELECT * FROM idgen_internal.configured_layout();
 \set VERBOSITY sqlstate
 SHOW idgen.registry;
@@ -95,6 +97,8 @@ SELECT snowflake_accept_clock();
 SELECT scope, ids > 0 AS issued, calls > 0 AS called, batches > 0 AS batched FROM snowflake_stats;
 SELECT starts, turns > 0 AS works, acquisitions, renewals > 0 AS renewed, failures, losses,
        renewal_time > '0' AND renewal_mean > '0' AND renewal_longest >= renewal_mean AS timed FROM snowflake_worker_stats;
+SELECT last_turn BETWEEN now() - interval '1 min' AND clock_timestamp() AS is_alive FROM snowflake_worker_stats;
+SELECT * FROM snowflake_registry_space; -- of an etcd alone
 SELECT snowflake_reset_stats();
 INSERT INTO idgen_internal.layout (name, definition, epoch) VALUES ('mine', 'time:41', '0');
 RESET ROLE;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstdlib>
 #include <utility>
 
 namespace idgen {
@@ -150,6 +152,41 @@ bool read_range(const Json *answer, std::size_t index, std::vector<EtcdKeyValue>
   return true;
 }
 
+bool read_status(const Json *status, StoreSpace &space) {
+  if (!read_number(status, "dbSize", space.size) ||
+      !read_number(status, "dbSizeInUse", space.in_use) || space.size < 0 || space.in_use < 0) {
+    return false;
+  }
+  if (member(status, "dbSize") == nullptr) return false;
+  if (space.in_use == 0) space.in_use = space.size;  // not told before etcd 3.4
+  space.quota_known = read_number(status, "dbSizeQuota", space.quota) && space.quota > 0;
+  if (const Json *errors = member(status, "errors"); errors != nullptr && errors->is_array()) {
+    for (const Json &error : *errors) {
+      const auto *text = error.get_ptr<const std::string *>();
+      if (text != nullptr && text->find("NOSPACE") != std::string::npos) space.full = true;
+    }
+  }
+  return true;
+}
+
+bool read_quota(std::string_view metrics, std::int64_t &quota) {
+  constexpr std::string_view name = "etcd_server_quota_backend_bytes ";
+  std::size_t at = metrics.starts_with(name) ? 0 : metrics.find("\n" + std::string(name));
+  if (at == std::string_view::npos) return false;
+  if (metrics[at] == '\n') ++at;
+  metrics.remove_prefix(at + name.size());
+  const std::string value(metrics.substr(0, metrics.find('\n')));
+  char *end = nullptr;
+  const double bytes = std::strtod(value.c_str(), &end);
+  if (end == value.c_str() || !std::isfinite(bytes) || bytes < 0 || bytes > 9e18) return false;
+  quota = static_cast<std::int64_t>(bytes);  // 0: there is none
+  return true;
+}
+
+bool is_about_space(std::string_view message) {
+  return has(message, "database space exceeded");
+}
+
 EtcdFault fault_of(std::int64_t code, std::string_view message) {
   if (code == kUnauthenticated || has(message, "invalid auth token") ||
       has(message, "revision of auth store is old") || has(message, "revision in header is old") ||
@@ -162,7 +199,7 @@ EtcdFault fault_of(std::int64_t code, std::string_view message) {
   if (code == kNotFound && has(message, "lease not found")) return EtcdFault::lease_gone;
   // A full database refuses before it proposes anything.
   if (code == kInvalidArgument || code == kPermissionDenied || code == kUnimplemented ||
-      has(message, "database space exceeded")) {
+      is_about_space(message)) {
     return EtcdFault::by_operator;
   }
   return EtcdFault::transient;

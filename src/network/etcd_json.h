@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "registry/fleet_store.h"
+
 namespace idgen {
 
 using Json = nlohmann::json;
@@ -86,6 +88,11 @@ struct EtcdKeyValue {
 // The answer to the index-th operation, a range. False if it isn't one.
 bool read_range(const Json *answer, std::size_t index, std::vector<EtcdKeyValue> &found);
 
+// What a member's status says. False if it makes no sense.
+bool read_status(const Json *status, StoreSpace &space);
+// The quota in what /metrics says: false if it isn't there.
+bool read_quota(std::string_view metrics, std::int64_t &quota);
+
 // What an error means for the request.
 enum class EtcdFault : std::uint8_t {
   transient,    // another member, or later; it may have been applied
@@ -94,6 +101,9 @@ enum class EtcdFault : std::uint8_t {
   lease_gone,   // not applied: there is no such lease
   by_operator,  // not applied, and won't be until somebody acts
 };
+
+// Does this message of etcd's say that its database is full?
+bool is_about_space(std::string_view message);
 
 // For a gRPC status code and its message.
 EtcdFault fault_of(std::int64_t code, std::string_view message);

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <utility>
 
+#include "network/bounded_json.h"
 #include "network/etcd_transactions.h"
 #include "network/now.h"
 
@@ -18,6 +19,10 @@ constexpr std::int64_t kPatience = 50'000'000;
 constexpr std::int64_t kRenewals = 8;
 // ... and with less than this part of it left the lease is as good as gone.
 constexpr std::int64_t kReserve = 4;
+
+// What a read answers for one node, at most: two keys and values in base64, and what
+// etcd says of them.
+constexpr std::size_t kMaxNodeAnswer = 2048;
 
 // What etcd allows a lease at most, in seconds.
 constexpr std::int64_t kMaxTtl = 9'000'000'000;
@@ -44,7 +49,8 @@ std::int64_t whole_seconds(std::int64_t ms) {
 
 }  // namespace
 
-EtcdStore::EtcdStore(EtcdUrl url) : client_(std::move(url)), keys_(client_.url().prefix) {}
+EtcdStore::EtcdStore(EtcdUrl url)
+    : client_(std::move(url)), keys_(client_.url().prefix), space_(client_.url()) {}
 
 std::uint64_t EtcdStore::draw() {
   return std::uniform_int_distribution<std::uint64_t>()(random_);
@@ -189,11 +195,23 @@ void EtcdStore::finish(StoreOutcome outcome, std::string message) {
   step_.finished = true;
 }
 
+void EtcdStore::fail(const EtcdAnswer &answer) {
+  if (is_about_space(answer.message)) space_.look_soon();
+  finish(outcome_of(answer.kind), answer.message);
+}
+
 // --- what a step consists of ---------------------------------------------------
 
 void EtcdStore::call(Sent sent, const char *path, std::string body, bool once) {
   sent_ = sent;
-  client_.begin({path, std::move(body), once, step_.deadline});
+  client_.begin({path, std::move(body), once, step_.deadline, longest_answer()});
+}
+
+// A read's answer has a line for each node.
+std::size_t EtcdStore::longest_answer() const {
+  if (step_.task != Task::read) return HttpRequest::kDefaultMaxReply;
+  const std::size_t nodes = std::size_t{1} + step_.last - step_.first;
+  return std::min(HttpRequest::kDefaultMaxReply + nodes * kMaxNodeAnswer, kMaxJsonLength);
 }
 
 void EtcdStore::proceed() {
@@ -232,7 +250,7 @@ void EtcdStore::on_answer(EtcdAnswer answer) {
   } else if (sent == Sent::transaction) {
     on_transaction(answer);
   } else if (!is_ok) {
-    finish(outcome_of(answer.kind), std::move(answer.message));
+    fail(answer);
   } else if (sent == Sent::probe) {
     step_.probed = true;
     proceed();
@@ -262,7 +280,7 @@ void EtcdStore::on_transaction(const EtcdAnswer &answer) {
     liveness_ = Liveness{};
     proceed();
   } else {
-    finish(outcome_of(answer.kind), answer.message);
+    fail(answer);
   }
 }
 

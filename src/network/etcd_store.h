@@ -42,6 +42,7 @@
 #include "network/etcd_client.h"
 #include "network/etcd_json.h"
 #include "network/etcd_records.h"
+#include "network/etcd_space.h"
 #include "network/etcd_url.h"
 #include "registry/fleet_store.h"
 
@@ -62,6 +63,10 @@ class EtcdStore final : public FleetStore {
   // May also be called, but needn't be, when no step is in flight.
   bool poll(StoreResult &result) override;
   Wait waits_for() const noexcept override;
+  const std::vector<StoreSpace> *tend() override {
+    return space_.tend() ? &space_.found() : nullptr;
+  }
+  StoreCaution caution() const override { return caution_of(client_.url()); }
   std::string describe() const override { return idgen::describe(client_.url()); }
 
   static constexpr std::size_t kMaxNodes = 64;
@@ -103,12 +108,14 @@ class EtcdStore final : public FleetStore {
   Step &begin(Task task, std::int64_t timeout);
   bool check(const FleetWrite &write);
   void start();
+  std::size_t longest_answer() const;
   void proceed();
   void call(Sent sent, const char *path, std::string body, bool once);
   void on_answer(EtcdAnswer answer);
   void on_transaction(const EtcdAnswer &answer);
   void on_done(const EtcdAnswer &answer);
   void finish(StoreOutcome outcome, std::string message);
+  void fail(const EtcdAnswer &answer);
   bool is_too_far_ahead() const;
 
   std::string transaction();
@@ -126,6 +133,7 @@ class EtcdStore final : public FleetStore {
 
   EtcdClient client_;
   EtcdKeys keys_;
+  EtcdSpace space_;
   std::random_device random_;
   std::uint64_t cluster_ = 0;  // that answered last
   Step step_;

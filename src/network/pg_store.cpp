@@ -1,9 +1,12 @@
 #include "network/pg_store.h"
 
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "network/bounded_json.h"
 #include "network/now.h"
 #include "network/pg_records.h"
 #include "registry/own_record.h"
@@ -26,6 +29,13 @@ constexpr char kTransaction[] =
 
 // What the coordinator takes as an instance's name, in bytes.
 constexpr std::size_t kMaxName = 200;
+// The coordinator itself keeps an answer back that would be too long to be read.
+constexpr char kIfShort[] =
+    "SELECT CASE WHEN pg_catalog.octet_length(f.answer::pg_catalog.text) "
+    "OPERATOR(pg_catalog.<=) 67108864 THEN f.answer END FROM ";
+static_assert(kMaxJsonLength == 67108864, "as kIfShort says");
+// What libpq takes in for one step, at most: the longest answer and some messages.
+constexpr std::size_t kMaxReceived = kMaxJsonLength + (std::size_t{1} << 20);
 
 // libpq's messages have several lines, and end with one.
 std::string one_line(std::string_view text) {
@@ -287,7 +297,9 @@ bool PgStore::poll_connection() {
 // The call of the step's function, its arguments as literals. Empty if one of them is
 // no text in the connection's encoding.
 std::string PgStore::call() const {
-  std::string text = std::string(kTransaction) + "SELECT idgen_internal." + function_ + "(";
+  std::string text = kTransaction;
+  text += task_ == Task::read ? kIfShort : "SELECT ";
+  text += std::string("idgen_internal.") + function_ + "(";
   bool first = true;
   for (const std::string &value : values_) {
     const std::unique_ptr<char, void (*)(void *)> literal(
@@ -297,7 +309,7 @@ std::string PgStore::call() const {
     text += literal.get();
     first = false;
   }
-  return text + ")";
+  return text + (task_ == Task::read ? ") AS f(answer)" : ")");
 }
 
 bool PgStore::send() {
@@ -309,6 +321,7 @@ bool PgStore::send() {
   }
   warning_.clear();
   results_.clear();
+  received_ = 0;
   const std::string text = call();
   if (text.empty() || PQsendQuery(connection_.get(), text.c_str()) == 0) {
     failure_ = PQerrorMessage(connection_.get());
@@ -322,6 +335,15 @@ bool PgStore::send() {
 
 // Takes in what has come. The server is done only when it is idle again.
 bool PgStore::collect() {
+  int waiting = 0;
+  if (ioctl(PQsocket(connection_.get()), FIONREAD, &waiting) == 0 && waiting > 0) {
+    received_ += static_cast<std::size_t>(waiting);
+  }
+  if (received_ > kMaxReceived) {
+    give_up_host(target_.hosts[host_].host + ": the answer is longer than " +
+                 std::to_string(kMaxReceived) + " bytes");
+    return true;
+  }
   if (PQflush(connection_.get()) < 0 || PQconsumeInput(connection_.get()) == 0) {
     give_up_host(PQerrorMessage(connection_.get()));
     return true;
@@ -361,6 +383,11 @@ void PgStore::judge(StoreResult &result) {
   if (results_.empty() || PQresultStatus(results_.back().get()) != PGRES_TUPLES_OK ||
       PQntuples(results_.back().get()) != 1) {
     result.message = "the coordinator gave an answer of another form";
+    return;
+  }
+  if (PQgetisnull(results_.back().get(), 0, 0) != 0) {
+    result.message =
+        "the coordinator's answer is longer than " + std::to_string(kMaxJsonLength) + " bytes";
     return;
   }
   if (!warning_.empty() && task_ != Task::read) {

@@ -34,6 +34,7 @@ class PgStore final : public FleetStore {
   void raise(const FleetRaise &raise, std::int64_t timeout) override;
   bool poll(StoreResult &result) override;
   Wait waits_for() const noexcept override;
+  StoreCaution caution() const override { return target_.caution; }
   std::string describe() const override { return idgen::describe(target_); }
 
  private:
@@ -94,7 +95,8 @@ class PgStore final : public FleetStore {
   std::int64_t timeout_ = 0;
   bool sent_ = false;
   std::vector<Result> results_;
-  std::string warning_;  // since the statement was sent
+  std::size_t received_ = 0;  // bytes, since the statement was sent
+  std::string warning_;       // since the statement was sent
 };
 
 // A store for the setting's connection string. Null, and `error`, if it isn't one;

@@ -12,4 +12,14 @@
 #define IDGEN_ERRCODE_DRAINED MAKE_SQLSTATE('I', 'D', 'G', '0', '5')
 #define IDGEN_ERRCODE_LAYOUT_MISMATCH MAKE_SQLSTATE('I', 'D', 'G', '0', '6')
 
+namespace idgen::pg {
+
+// What etcd says when its database exceeds its quota, and what to do then.
+inline constexpr char kSpaceExceeded[] = "database space exceeded";
+inline constexpr char kSpaceHint[] =
+    "Make room in etcd: compact it (etcdctl compact), defragment each member (etcdctl defrag) and "
+    "disarm the alarm (etcdctl alarm disarm). Start etcd with --auto-compaction-retention.";
+
+}  // namespace idgen::pg
+
 #endif  // IDGEN_PG_ERRORS_H

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "pg/errors.h"
+#include "pg/foreign_text.h"
 #include "pg/registry_link.h"
 #include "pg/worker.h"
 
@@ -43,22 +44,60 @@ struct WorkerReport {
 WorkerReport read_worker_report() {
   LWLockAcquire(info_lock, LW_SHARED);
   const Clock &clock = shared->keeper.clock();
-  const WorkerReport report = {pstrdup(shared->info.error),
-                               pstrdup(shared->info.recorded_layout),
-                               shared->info.trouble,
-                               clock.state(),
-                               clock.skew(),
-                               shared->keeper.drained_by_operator(),
-                               shared->keeper.cut_off(),
-                               shared->info.fleet_disagrees,
-                               shared->info.max_error_us >= 0};
+  WorkerReport report = {pstrdup(shared->info.error),
+                         pstrdup(shared->info.recorded_layout),
+                         shared->info.trouble,
+                         clock.state(),
+                         clock.skew(),
+                         shared->keeper.drained_by_operator(),
+                         shared->keeper.cut_off(),
+                         shared->info.fleet_disagrees,
+                         shared->info.max_error_us >= 0};
   LWLockRelease(info_lock);
+  report.error = to_database_text(report.error);
+  report.recorded_layout = to_database_text(report.recorded_layout);
   return report;
 }
 
 int detail_of_error(const WorkerReport &report) {
   if (report.error[0] == '\0') return 0;
   return errdetail("The worker says: %s.", report.error);
+}
+
+bool is_about_space(const WorkerReport &report) {
+  return strstr(report.error, kSpaceExceeded) != nullptr;
+}
+
+// Did the coordinator turn the instance away, for a reason that does not pass? libpq has no
+// SQLSTATE of a failed connection.
+bool is_turned_away(const WorkerReport &report) {
+  if (strstr(report.error, "FATAL:") == nullptr) {
+    return strstr(report.error, "no password supplied") != nullptr ||
+           strstr(report.error, "certificate verify failed") != nullptr;
+  }
+  for (const char *passing : {"the database system is", "connection", "too many"}) {
+    const char *reason = strstr(report.error, "FATAL:");
+    if (strstr(reason, passing) != nullptr) return false;
+  }
+  return true;
+}
+
+const char *hint_without_node(const WorkerReport &report) {
+  if (is_about_space(report)) return kSpaceHint;
+  if (creating_extension) {
+    return "The extension cannot be created before this instance has taken its first node. The "
+           "server's log says what keeps it from that.";
+  }
+  if (report.cut_off && is_turned_away(report)) {
+    return "The fleet's registry turns this instance away. Correct what it objects to, there or in "
+           "idgen.registry; issuing then goes on automatically.";
+  }
+  if (report.cut_off) {
+    return "Issuing goes on automatically when the fleet's registry answers again; a longer "
+           "idgen.lease_window rides out more.";
+  }
+  return "The view snowflake_instance shows its state, snowflake_fleet who holds which node of a "
+         "fleet.";
 }
 
 const char *hint_for(ClockTrouble trouble, bool knows_kernel) {
@@ -69,13 +108,13 @@ const char *hint_for(ClockTrouble trouble, bool knows_kernel) {
                "calls adjtimex and clock_adjtime in the container's seccomp profile, or turn "
                "idgen.require_clock_sync off.";
       }
-      return "Start the system's time daemon, and issuing goes on by itself; or turn "
+      return "Start the system's time daemon, and issuing goes on automatically; or turn "
              "idgen.require_clock_sync off.";
     case ClockTrouble::rollback:
-      return "Set the system's clock right, and issuing goes on by itself; or let "
+      return "Set the system's clock right, and issuing goes on automatically; or let "
              "idgen.on_clock_rollback be \"hold\" or \"rotate\".";
     default:
-      return "Set the system's clock right, and issuing goes on by itself; or idgen.epoch, if "
+      return "Set the system's clock right, and issuing goes on automatically; or idgen.epoch, if "
              "that is wrong, and restart the server.";
   }
 }
@@ -102,16 +141,17 @@ void report_refusal(GrantState state) {
                       errhint("Set idgen.layout and idgen.epoch to that and restart the server.")));
       break;
     case GrantState::drained:
-      ereport(ERROR, (errcode(IDGEN_ERRCODE_DRAINED),
-                      errmsg("this instance has been drained and issues no IDs"),
-                      report.drained_by_operator
-                          ? errdetail("It was taken out of service by snowflake_drain().")
-                          : errdetail("idgen.auto_drain is on, and the system's clock can't be "
-                                      "trusted: its state is %s.",
-                                      name_of(report.clock_state)),
-                      report.drained_by_operator
-                          ? errhint("snowflake_resume() puts it back into service.")
-                          : errhint("Set the system's clock right, and it goes on by itself.")));
+      ereport(ERROR,
+              (errcode(IDGEN_ERRCODE_DRAINED),
+               errmsg("this instance has been drained and issues no IDs"),
+               report.drained_by_operator
+                   ? errdetail("It was taken out of service by snowflake_drain().")
+                   : errdetail("idgen.auto_drain is on, and the system's clock can't be "
+                               "trusted: its state is %s.",
+                               name_of(report.clock_state)),
+               report.drained_by_operator
+                   ? errhint("snowflake_resume() puts it back into service.")
+                   : errhint("Set the system's clock right, and it goes on automatically.")));
       break;
     case GrantState::exhausted:
       ereport(
@@ -124,15 +164,8 @@ void report_refusal(GrantState state) {
                    "idgen.epoch or a wider time field.")));
       break;
     default:
-      ereport(
-          ERROR,
-          (errcode(IDGEN_ERRCODE_NO_NODE), errmsg("this instance holds no node"),
-           detail_of_error(report),
-           report.cut_off
-               ? errhint("Issuing goes on by itself when the fleet's registry answers again; a "
-                         "longer idgen.lease_window rides out more.")
-               : errhint("The view snowflake_instance shows its state, snowflake_fleet who holds "
-                         "which node of a fleet.")));
+      ereport(ERROR, (errcode(IDGEN_ERRCODE_NO_NODE), errmsg("this instance holds no node"),
+                      detail_of_error(report), errhint("%s", hint_without_node(report))));
   }
   pg_unreachable();
 }
@@ -158,8 +191,10 @@ void report_max_wait(const Decision &decision, const char *failure) {
            report.error[0] == '\0'
                ? errdetail("The reason: %s.", reason)
                : errdetail("The reason: %s. The worker says: %s.", reason, report.error),
-           errhint("The view snowflake_instance shows the state; idgen.max_wait sets how long to "
-                   "wait.")));
+           is_about_space(report)
+               ? errhint("%s", kSpaceHint)
+               : errhint("The view snowflake_instance shows the state; idgen.max_wait sets how "
+                         "long to wait.")));
   pg_unreachable();
 }
 

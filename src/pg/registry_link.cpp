@@ -50,6 +50,10 @@ class RefusingRegistry final : public Registry {
 std::string instance_name() {
   char host[HOST_NAME_MAX + 1] = {};
   (void)gethostname(host, sizeof(host) - 1);
+  // What is not ASCII would not be valid text in every coordinator.
+  for (char &c : host) {
+    if (IS_HIGHBIT_SET(c)) c = '?';
+  }
   const std::string address = std::string(host) + ":" + std::to_string(PostPortNumber);
   return cluster_name[0] == '\0' ? address : std::string(cluster_name) + " (" + address + ")";
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "registry/fleet_store.h"
 #include "registry/own_record.h"
@@ -28,6 +29,11 @@ class RegistryLink {
 
   Registry &registry() { return *now_.registry; }
   bool is_local() const { return now_.is_local(); }
+  StoreCaution caution() const {
+    return now_.store ? now_.store->caution() : StoreCaution{};
+  }
+  // As FleetStore's; null for a registry of one instance.
+  const std::vector<StoreSpace> *tend() { return now_.store ? now_.store->tend() : nullptr; }
   // For people: "local", or the endpoints without credentials.
   const std::string &name() const { return now_.name; }
   // What the record's file system calls for, to be logged once; empty: nothing.

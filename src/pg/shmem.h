@@ -157,6 +157,24 @@ struct FleetInfo {
   std::int64_t rows = 0;
 };
 
+// How full the databases of the coordinator's members are, as last read. Writer: the
+// worker. Guard: info_lock. Members beyond the capacity are left out.
+struct SpaceInfo {
+  static constexpr int kCapacity = 16;
+  struct Member {
+    char name[280] = {};  // "host:port"
+    std::int64_t size = 0;
+    std::int64_t in_use = 0;
+    std::int64_t quota = 0;  // 0: there is none
+    bool quota_known = false;
+    bool full = false;
+    std::int64_t read_at_us = 0;    // Unix time
+    std::int64_t warned_at_us = 0;  // Unix time; 0: never
+  };
+  int count = 0;
+  Member members[kCapacity];
+};
+
 static_assert(std::is_trivially_copyable_v<Keeper>, "it is kept in shared memory");
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
               "atomics in shared memory must not hide a lock");
@@ -182,6 +200,7 @@ struct WorkerStats {
   std::int64_t started_us = 0;     // Unix time at which it was started, last
   std::uint64_t starts = 0;        // since shared memory was made
   std::uint64_t turns = 0;         // since then, or since the reset
+  std::int64_t last_turn_us = 0;   // Unix time at which the last turn ended; 0: none yet
   std::uint64_t acquisitions = 0;  // nodes taken
   std::uint64_t renewals = 0;      // ceilings raised
   std::uint64_t failures = 0;      // requests of the registry that were not done
@@ -246,6 +265,7 @@ struct SharedState {
   bool has_keeper = false;  // the same
   Mailbox mailbox;
   FleetInfo fleet;
+  SpaceInfo space;
 
   // What has no fixed length follows.
   static constexpr int kDefaultColumn = 0;

@@ -277,7 +277,7 @@ Datum idgen_worker_stats(PG_FUNCTION_ARGS) {
   LWLockAcquire(scopes_lock, LW_SHARED);
   const std::int64_t reset_us = shared->stats_reset_us;
   LWLockRelease(scopes_lock);
-  Row<14> row;
+  Row<15> row;
   row.number(stats.starts);
   row.time_or_null(stats.started_us);
   row.number(stats.turns);
@@ -293,6 +293,7 @@ Datum idgen_worker_stats(PG_FUNCTION_ARGS) {
   row.number(read(shared->observations));
   row.number(read(shared->observations_ignored));
   row.time_or_null(reset_us);
+  row.time_or_null(stats.last_turn_us);
   PG_RETURN_DATUM(to_datum(fcinfo, row));
 }
 
@@ -311,6 +312,7 @@ Datum idgen_reset_stats(PG_FUNCTION_ARGS) {
   WorkerStats fresh;
   fresh.starts = shared->worker.starts;
   fresh.started_us = shared->worker.started_us;
+  fresh.last_turn_us = shared->worker.last_turn_us;
   fresh.renewed_us = shared->worker.renewed_us;
   fresh.last_ns = shared->worker.last_ns;
   shared->worker = fresh;

@@ -1,6 +1,7 @@
 // What the views show: functions that turn shared memory into rows.
 
 #include "pg/clocks.h"
+#include "pg/foreign_text.h"
 #include "pg/layouts.h"
 #include "pg/mailbox.h"
 #include "pg/row.h"
@@ -11,6 +12,7 @@ IDGEN_SQL_FUNCTION(idgen_instance);
 IDGEN_SQL_FUNCTION(idgen_clock);
 IDGEN_SQL_FUNCTION(idgen_clock_events);
 IDGEN_SQL_FUNCTION(idgen_fleet);
+IDGEN_SQL_FUNCTION(idgen_registry_space);
 
 namespace idgen::pg {
 namespace {
@@ -127,13 +129,13 @@ Datum idgen_instance(PG_FUNCTION_ARGS) {
   row.text(name_of(clock.state));
   row.span(clock.state == ClockState::unset ? 0 : (clock.issuing_ns - clock.wall_ns) / 1000);
   row.uuid(shared->incarnation);
-  row.text(info.registry);
+  row.text(to_database_text(info.registry));
   if (info.pid != 0)
     row.put(Int32GetDatum(info.pid));
   else
     row.null();
   if (info.error[0] != '\0')
-    row.text(info.error);
+    row.text(to_database_text(info.error));
   else
     row.null();
   row.time_or_null(info.error_at_us);
@@ -215,7 +217,7 @@ Datum idgen_fleet(PG_FUNCTION_ARGS) {
     row.integer(node.node & instance_layout.shard.max());
     row.text(name_of(node.state));
     row.put(BoolGetDatum(node.alive));
-    row.text(node.name);
+    row.text(to_database_text(node.name));
     if (node.epoch != 0)
       row.uuid(node.holder);
     else
@@ -226,6 +228,37 @@ Datum idgen_fleet(PG_FUNCTION_ARGS) {
     row.time_or_null(node.since_us);
     row.time_or_null(node.extended_us);
     row.time(info.read_at_us);
+    put_row(fcinfo, row);
+  }
+  PG_RETURN_NULL();
+}
+
+// A row for each member of a coordinator that has a quota, as last read.
+Datum idgen_registry_space(PG_FUNCTION_ARGS) {
+  InitMaterializedSRF(fcinfo, 0);
+  if (shared == nullptr) PG_RETURN_NULL();
+  auto *space = static_cast<SpaceInfo *>(palloc(sizeof(SpaceInfo)));
+  LWLockAcquire(info_lock, LW_SHARED);
+  *space = shared->space;
+  LWLockRelease(info_lock);
+
+  for (int i = 0; i < space->count; ++i) {
+    const SpaceInfo::Member &member = space->members[i];
+    Row<8> row;
+    row.text(member.name);
+    row.number(member.size);
+    row.number(member.in_use);
+    if (member.quota > 0) {
+      row.number(member.quota);
+      row.put(BoolGetDatum(member.quota_known));
+      row.put(Float8GetDatum(static_cast<double>(member.size) / static_cast<double>(member.quota)));
+    } else {
+      row.null();
+      row.put(BoolGetDatum(member.quota_known));
+      row.null();
+    }
+    row.put(BoolGetDatum(member.full));
+    row.time(member.read_at_us);
     put_row(fcinfo, row);
   }
   PG_RETURN_NULL();

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/event_limit.h"
 #include "core/keeper.h"
@@ -67,6 +68,8 @@ class Worker {
   void note_reply();
   void save();
   bool is_behind_clock() const;
+  static void note_turn();
+  void tell_if_stopped();
   void warn_of_end(std::int64_t now);
 
   RegistryLink link_;
@@ -82,6 +85,7 @@ class Worker {
   UseWatch use_watch_;
   KernelClock kernel_;
   ClockTrouble told_trouble_ = ClockTrouble::none;
+  bool told_stopped_ = false;  // that no IDs are issued
   std::int64_t next_kernel_ = 0;
   std::int64_t next_end_warning_ = 0;
 };
@@ -101,6 +105,7 @@ ClockSample Worker::sample() {
 void Worker::start() {
   link_.open();
   report_registry(link_.name().c_str());
+  report_caution(link_.caution());
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   shared->worker.started_us = unix_now_us();
   ++shared->worker.starts;
@@ -168,6 +173,8 @@ void Worker::go_over() {
   outdate_fleet();
   told_candidate_.clear();
   report_registry(link_.name().c_str());
+  report_caution(link_.caution());
+  report_space({});
   clear_error();
   ereport(LOG, (errmsg("idgen: the registry is \"%s\" now", link_.name().c_str())));
 }
@@ -242,6 +249,24 @@ bool Worker::is_behind_clock() const {
          keeper_.clock().offset() - Clock::kNoise;
 }
 
+// Calls fail from now on, or do no longer.
+void Worker::tell_if_stopped() {
+  const GrantState state =
+      unpack(issue_layout, shared->grant.load(std::memory_order_relaxed)).state;
+  const bool stopped = state == GrantState::fenced || state == GrantState::breaker ||
+                       state == GrantState::mismatch || state == GrantState::exhausted;
+  if (stopped == told_stopped_) return;
+  told_stopped_ = stopped;
+  report_stopped(stopped, state == GrantState::active);
+}
+
+// The end of a turn shows: a worker that hangs has none.
+void Worker::note_turn() {
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  shared->worker.last_turn_us = unix_now_us();
+  LWLockRelease(info_lock);
+}
+
 // What came of a request, for the log and the views.
 void Worker::note_reply() {
   count_request(reply_, monotonic_ns() - asked_at_);
@@ -257,7 +282,7 @@ void Worker::note_reply() {
   }
   if (reply_.outcome != RegistryOutcome::done) {
     if (reply_.ask == RegistryAsk::resume) {
-      ereport(LOG, (errmsg("idgen: the node is acquired anew: %s", reply_.message.c_str())));
+      ereport(LOG, (errmsg("idgen: the node is acquired again: %s", reply_.message.c_str())));
       return;
     }
     if (reply_.ask == RegistryAsk::release) {
@@ -431,11 +456,14 @@ Wait Worker::turn() {
     const char *why = describe(told_trouble_, keeper_.clock());
     if (why != nullptr) report_error(why);
   }
+  tell_if_stopped();
   shared->observe_offset.store(keeper_.observe_offset(policy), std::memory_order_release);
   tell_observers();
   const std::int64_t now = monotonic_ns();
   warn_of_end(now);
   use_watch_.look(now);
+  if (const std::vector<StoreSpace> *space = link_.tend()) report_space(*space);
+  note_turn();
   idgen::Wait wait;
   if (keeper_.waiting()) {
     wait = (keeper_.asks_candidate() ? link_.candidate() : link_.registry()).waits_for();

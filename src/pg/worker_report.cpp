@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include "pg/clocks.h"
+#include "pg/errors.h"
+#include "pg/foreign_text.h"
 #include "pg/settings.h"
 #include "pg/shmem.h"
 
@@ -98,8 +100,10 @@ void report_event(const ClockEvent &event, std::uint64_t left_out) {
                                     static_cast<unsigned long long>(left_out)))));
 }
 
-void report_error(const char *message) {
-  const bool news = strncmp(shared->info.error, message, sizeof(shared->info.error) - 1) != 0;
+void report_error(const char *text) {
+  char message[sizeof(shared->info.error)];
+  store_text(message, text);
+  const bool news = strncmp(shared->info.error, message, sizeof(shared->info.error)) != 0;
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   shared->info.error_at_us = unix_now_us();
   strlcpy(shared->info.error, message, sizeof(shared->info.error));
@@ -115,16 +119,31 @@ void clear_error() {
   LWLockRelease(info_lock);
 }
 
+void report_caution(const StoreCaution &caution) {
+  if (caution.message.empty()) return;
+  ereport(WARNING,
+          (errmsg("idgen: %s", caution.message.c_str()), errhint("%s", caution.hint.c_str())));
+}
+
+void report_stopped(bool stopped, bool issues) {
+  if (stopped) {
+    ereport(WARNING, (errmsg("idgen: this instance issues no IDs"),
+                      shared->info.error[0] == '\0' ? 0 : errdetail("%s.", shared->info.error)));
+  } else if (issues) {
+    ereport(LOG, (errmsg("idgen: this instance issues IDs again")));
+  }
+}
+
 void report_layout(const char *recorded, bool fleet_disagrees) {
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  strlcpy(shared->info.recorded_layout, recorded, sizeof(shared->info.recorded_layout));
+  store_text(shared->info.recorded_layout, recorded);
   shared->info.fleet_disagrees = fleet_disagrees;
   LWLockRelease(info_lock);
 }
 
 void report_registry(const char *name) {
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
-  strlcpy(shared->info.registry, name, sizeof(shared->info.registry));
+  store_text(shared->info.registry, name);
   LWLockRelease(info_lock);
 }
 
@@ -139,6 +158,64 @@ void outdate_fleet() {
   LWLockAcquire(info_lock, LW_EXCLUSIVE);
   shared->fleet.fresh_until = 0;
   LWLockRelease(info_lock);
+}
+
+namespace {
+
+constexpr std::int64_t kMegabyte = 1'000'000;
+// Of the same member. Rounds that look again an hour later must find it due.
+constexpr std::int64_t kSpaceWarningIntervalUs = std::int64_t{3500} * 1'000'000;
+
+long long megabytes(std::int64_t bytes) {
+  return static_cast<long long>((bytes + kMegabyte / 2) / kMegabyte);
+}
+
+void warn_of_space(const StoreSpace &space) {
+  ereport(
+      WARNING,
+      (space.full ? errmsg("idgen: etcd at %s has exceeded its quota and refuses writes",
+                           space.member.c_str())
+                  : errmsg("idgen: etcd at %s has used %d %% of its quota", space.member.c_str(),
+                           static_cast<int>(100.0 * static_cast<double>(space.size) /
+                                            static_cast<double>(space.quota))),
+       errdetail("Its database takes %lld MB, of which %lld MB are in use; the quota is %lld MB%s.",
+                 megabytes(space.size), megabytes(space.in_use), megabytes(space.quota),
+                 space.quota_known ? "" : " unless etcd was told otherwise"),
+       errhint("%s", kSpaceHint)));
+}
+
+}  // namespace
+
+void report_space(const std::vector<StoreSpace> &space) {
+  SpaceInfo next;
+  std::vector<StoreSpace> alarming;
+  for (const StoreSpace &found : space) {
+    if (next.count == SpaceInfo::kCapacity) break;
+    SpaceInfo::Member &member = next.members[next.count++];
+    store_text(member.name, found.member.c_str());
+    member.size = found.size;
+    member.in_use = found.in_use;
+    member.quota = found.quota;
+    member.quota_known = found.quota_known;
+    member.full = found.full;
+    member.read_at_us = found.read_at_us;
+    bool was_full = false;
+    for (int i = 0; i < shared->space.count; ++i) {
+      const SpaceInfo::Member &before = shared->space.members[i];
+      if (strcmp(before.name, member.name) != 0) continue;
+      was_full = before.full;
+      member.warned_at_us = before.warned_at_us;
+    }
+    const bool half_full = found.full || (found.quota > 0 && found.size >= found.quota / 2);
+    const bool is_due = found.read_at_us - member.warned_at_us >= kSpaceWarningIntervalUs;
+    if (!half_full || (!is_due && (was_full || !found.full))) continue;
+    member.warned_at_us = found.read_at_us;
+    alarming.push_back(found);
+  }
+  LWLockAcquire(info_lock, LW_EXCLUSIVE);
+  shared->space = next;
+  LWLockRelease(info_lock);
+  for (const StoreSpace &found : alarming) warn_of_space(found);
 }
 
 void report_fleet(const FleetView &fleet) {
@@ -161,7 +238,7 @@ void report_fleet(const FleetView &fleet) {
     row.holder = node.holder;
     row.since_us = node.since_us;
     row.extended_us = node.extended_us;
-    strlcpy(row.name, node.name.c_str(), sizeof(row.name));
+    store_text(row.name, node.name.c_str());
   }
   LWLockRelease(info_lock);
 }

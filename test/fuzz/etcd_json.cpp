@@ -1,6 +1,6 @@
 // What an etcd's gateway may answer, however wrong: what is taken for a range is
-// what was sent, and base64 is strict. The input is an answer's body; base64; and an
-// error's message.
+// what was sent, and base64 is strict. The input is an answer's body; base64; an
+// error's message; and a member's metrics.
 
 #include "network/etcd_json.h"
 
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fuzz.h"
+#include "network/bounded_json.h"
 
 namespace idgen {
 namespace {
@@ -75,7 +76,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
                   "a lease is gone only where there is no such lease");
   }
 
-  const Json body = Json::parse(text.begin(), text.end(), nullptr, false);
+  JsonFault fault = JsonFault::none;
+  const Json body = parse_bounded(text, fault);
+  fuzz::require(body.is_discarded() == (fault != JsonFault::none), "what is refused is not read");
+  const Json unbounded = Json::parse(text.begin(), text.end(), nullptr, false);
+  fuzz::require(fault == JsonFault::none
+                    ? body == unbounded
+                    : fault != JsonFault::malformed || unbounded.is_discarded(),
+                "within the bounds it is JSON as it stands");
+  StoreSpace space;
+  if (read_status(&body, space)) {
+    fuzz::require(space.size >= 0 && space.in_use >= 0 && space.quota >= 0, "no size is negative");
+  }
+  std::int64_t quota = 0;
+  if (read_quota(text, quota)) fuzz::require(quota >= 0, "nor is a quota");
   for (const Json *object : {&body, member(&body, "result"), member(&body, "header")}) {
     check_number<std::uint64_t>(object, "revision");
     check_number<std::int64_t>(object, "TTL");

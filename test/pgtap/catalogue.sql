@@ -34,7 +34,7 @@ CREATE TEMP VIEW coordinating AS
     SELECT unnest(ARRAY['fleet_read', 'fleet_write', 'fleet_create', 'fleet_raise'])::name AS name;
 CREATE TEMP VIEW looking AS
     SELECT unnest(ARRAY['instance', 'clock', 'clock_events', 'stats', 'configured_layout', 'layout_guard',
-        'worker_stats', 'scope_guard', 'leased_fleet', 'timeline', 'took_over', 'fleet_check',
+        'worker_stats', 'registry_space', 'scope_guard', 'leased_fleet', 'timeline', 'took_over', 'fleet_check',
         'fleet_place', 'fleet_guard', 'fleet_guarded', 'fleet_guard_again', 'fleet_latest_generation'])::name AS name;
 
 -- Functions
