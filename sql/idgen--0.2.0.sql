@@ -901,7 +901,7 @@ COMMENT ON FUNCTION idgen_internal.fleet_place() IS 'OIDs of this database and o
 -- Restores, replication, COPY and scripts write nothing into a fleet that lives here.
 -- Only the functions below do, which the call under way tells: a setting could be left on.
 CREATE FUNCTION idgen_internal.fleet_guard() RETURNS trigger
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     calls text;
 BEGIN

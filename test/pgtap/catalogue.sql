@@ -60,7 +60,7 @@ SELECT is_empty(
     'functions of operators are immutable, strict, parallel safe and, but for numeric''s, leakproof');
 SELECT is_empty(
     $$ SELECT signature FROM functions WHERE prosecdef
-         AND NOT (CASE WHEN internal THEN proname IN (SELECT name FROM coordinating) OR proname = 'coordinated_fleet'
+         AND NOT (CASE WHEN internal THEN proname IN (SELECT name FROM coordinating) OR proname IN ('coordinated_fleet', 'fleet_guard')
                  ELSE proname IN ('snowflake_create_layout', 'snowflake_create_scope', 'snowflake_drop_scope', 'snowflake_backfill_slots') END
              AND proconfig = ARRAY['search_path=pg_catalog, pg_temp'] AND NOT has_function_privilege('public', oid, 'EXECUTE')) $$,
     'nothing runs with its owner''s rights, but what coordinates, adds or drops a layout or scope, or hands out slots: not for everybody, by no search path but its own');
