@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/issuing_time.h"
+
 namespace idgen {
 namespace {
 
@@ -32,11 +34,12 @@ void Clock::settle(const ClockSample &sample) noexcept {
 void Clock::start(const ClockSample &sample, const ClockEvidence &evidence,
                   const ClockPolicy &policy) noexcept {
   const std::int64_t boottime = sample.monotonic + sample.suspended;
+  const std::int64_t issuing = within_time(evidence.issuing);
   std::int64_t expected = sample.wall;
   if (evidence.known && evidence.same_boot && boottime >= evidence.boottime) {
-    expected = evidence.issuing + (boottime - evidence.boottime);
+    expected = issuing + (boottime - evidence.boottime);
   } else if (evidence.known && !evidence.same_boot && sample.kernel == KernelSync::unsynchronized) {
-    expected = evidence.issuing;  // later than that, nobody knows how much
+    expected = issuing;  // later than that, nobody knows how much
   }
   note_window(policy, evidence.window);
   followed_ = 0;
@@ -59,8 +62,8 @@ void Clock::follow(const ClockSample &sample, std::int64_t floor) noexcept {
 }
 
 void Clock::raise(const ClockSample &sample, std::int64_t floor, std::int64_t explained) noexcept {
-  window_ += explained;
-  rollback_limit_ += explained;
+  window_ = within_time(window_ + explained);
+  rollback_limit_ = within_time(rollback_limit_ + explained);
   offset_ = std::max(offset_, floor - sample.monotonic);
   settle(sample);
 }

@@ -109,9 +109,11 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
 
   // A clock beyond the ceiling is settled before anything is shifted: it may be
   // beyond the time field, too.
-  const Verdict beyond = grant.ceiling >= layout.max_ceiling() ? Verdict::end : Verdict::ceiling;
+  const auto beyond = [&layout, &grant]() noexcept {
+    return grant.ceiling >= layout.max_ceiling() ? Verdict::end : Verdict::ceiling;
+  };
   if (now >= grant.ceiling) {
-    decision.verdict = beyond;
+    decision.verdict = beyond();
     return decision;
   }
 
@@ -133,7 +135,7 @@ constexpr Decision decide(const IssueLayout &layout, std::uint64_t last, const G
   const std::uint64_t lead_limit = now + lead;
   const std::uint64_t first_tick = first >> block.width;
   if (first_tick >= grant.ceiling) {
-    decision.verdict = beyond;
+    decision.verdict = beyond();
     if (first_tick > lead_limit) decision.wait_ticks = first_tick - lead_limit;
     return decision;
   }

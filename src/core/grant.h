@@ -12,8 +12,10 @@
 #ifndef IDGEN_CORE_GRANT_H
 #define IDGEN_CORE_GRANT_H
 
+#include <algorithm>
 #include <cstdint>
 
+#include "core/issuing_time.h"
 #include "idgen/layout.h"
 
 namespace idgen {
@@ -49,10 +51,18 @@ struct IssueLayout {
             layout.sequence.width, layout.tick_us * 1000};
   }
   constexpr unsigned time_shift() const noexcept { return unsigned{node_width} + sequence_width; }
-  // Greatest value a ceiling can have; the last tick of the time field itself
-  // is never issued.
+  // The last tick of the time field.
+  constexpr std::uint64_t max_tick() const noexcept { return (std::uint64_t{1} << time_width) - 1; }
+  // Greatest value a ceiling can have: the last tick of the time field itself is never
+  // issued, nor any after issuing time ends.
   constexpr std::uint64_t max_ceiling() const noexcept {
-    return (std::uint64_t{1} << time_width) - 1;
+    return std::min(max_tick(), static_cast<std::uint64_t>(kEndOfIssuing / tick_ns));
+  }
+  // When a tick begins, or as long as so many ticks last, nanoseconds. What lies
+  // beyond the end of issuing counts as that end.
+  constexpr std::int64_t ns_of(std::uint64_t ticks) const noexcept {
+    if (ticks >= static_cast<std::uint64_t>(kEndOfIssuing / tick_ns)) return kEndOfIssuing;
+    return static_cast<std::int64_t>(ticks) * tick_ns;
   }
   // The tick of an instant, nanoseconds since the epoch. Instants before it
   // count as 0: the floor of every grant is above that.
@@ -65,7 +75,7 @@ struct IssueLayout {
   }
   // How many ticks cover a span (rounded up, at least one).
   constexpr std::uint64_t ticks_covering(std::int64_t ns) const noexcept {
-    return ns <= tick_ns ? 1 : static_cast<std::uint64_t>((ns + tick_ns - 1) / tick_ns);
+    return ns <= tick_ns ? 1 : static_cast<std::uint64_t>((ns - 1) / tick_ns) + 1;
   }
   constexpr std::uint64_t tick_in(std::uint64_t id) const noexcept { return id >> time_shift(); }
   // A request for up to this many IDs counts as a single caller's: a 64th of
@@ -78,7 +88,7 @@ struct IssueLayout {
 inline constexpr unsigned kGrantStateShift = 61;
 inline constexpr unsigned kGrantLanesShift = 58;
 
-// `grant.ceiling` must not exceed layout.max_ceiling(), `grant.node` the node
+// `grant.ceiling` must not exceed layout.max_tick(), `grant.node` the node
 // field; its state survives whatever they are.
 constexpr std::uint64_t pack(const IssueLayout &layout, const Grant &grant) noexcept {
   return static_cast<std::uint64_t>(grant.state) << kGrantStateShift |
@@ -90,7 +100,7 @@ constexpr Grant unpack(const IssueLayout &layout, std::uint64_t word) noexcept {
   Grant grant;
   grant.state = static_cast<GrantState>(word >> kGrantStateShift);
   grant.log2_lanes = static_cast<std::uint8_t>(word >> kGrantLanesShift & 7);
-  grant.ceiling = word >> layout.node_width & layout.max_ceiling();
+  grant.ceiling = word >> layout.node_width & layout.max_tick();
   grant.node = static_cast<std::uint32_t>(word & ((std::uint64_t{1} << layout.node_width) - 1));
   return grant;
 }

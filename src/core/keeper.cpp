@@ -147,8 +147,7 @@ void Keeper::ask(Turn &turn, const Lease::Step &step, const ClockSample &sample,
   turn.ask = this->request(RegistryAsk::acquire, sample, policy);
   RegistryRequest &request = turn.ask;
   request.ticks = step.ticks;
-  request.window =
-      std::max(clock_.window(), static_cast<std::int64_t>(step.ticks) * layout_.tick_ns);
+  request.window = std::max(clock_.window(), layout_.ns_of(step.ticks));
   if (step.ask == Lease::Ask::extend) {
     request.ask = RegistryAsk::extend;
     request.node = grant_.node;
@@ -191,8 +190,7 @@ ClockPolicy Keeper::clock_policy(const ClockSample &sample,
   ClockPolicy clock = policy.clock();
   const std::uint64_t now = issuing_tick(sample.monotonic);
   if (highest_ > now) {
-    clock.window =
-        std::max(clock.window, static_cast<std::int64_t>(highest_ - now) * layout_.tick_ns);
+    clock.window = std::max(clock.window, layout_.ns_of(highest_ - now));
   }
   return clock;
 }
@@ -224,7 +222,7 @@ void Keeper::rest(Turn &turn, const ClockSample &sample) noexcept {
   if (grant_.state == GrantState::active || lease_.held() || waiting() || !has_held_) return;
   const ClockState before = clock_.state();
   if (before != ClockState::holding && before != ClockState::rollback) return;
-  const auto promised = static_cast<std::int64_t>(highest_) * layout_.tick_ns;
+  const std::int64_t promised = layout_.ns_of(highest_);
   if (sample.monotonic + clock_.offset() <= std::max(promised, sample.wall)) return;
   clock_.follow(sample, promised);
   if (clock_.state() == ClockState::synchronized) {
@@ -300,7 +298,7 @@ void Keeper::set_wake(Turn &turn, const ClockSample &sample,
                  lease_.wake_at(sample.monotonic, issuing_tick(sample.monotonic), policy.lease()));
   }
   if (cut_off_ && grant_.state == GrantState::active) {
-    const auto end = static_cast<std::int64_t>(grant_.ceiling) * layout_.tick_ns;
+    const std::int64_t end = layout_.ns_of(grant_.ceiling);
     turn.wake_at = std::min(turn.wake_at, end - clock_.offset());
   }
   if (may_release()) turn.wake_at = std::min(turn.wake_at, release_at_);
@@ -391,7 +389,7 @@ void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSampl
   has_held_ = true;
   const Grant fresh = {GrantState::active, answer.log2_lanes, answer.node, answer.ceiling};
   const std::uint64_t below = Block(layout_, fresh).last_below(answer.floor);
-  const auto floor_ns = static_cast<std::int64_t>(answer.floor) * layout_.tick_ns;
+  const std::int64_t floor_ns = layout_.ns_of(answer.floor);
   if (grant_.state == GrantState::active) {
     withdraw(turn, GrantState::acquiring);
   }
@@ -410,8 +408,7 @@ void Keeper::acquired(Turn &turn, const RegistryAnswer &answer, const ClockSampl
     highest_ = std::max(highest_, answer.ceiling);
     turn.words.add(WordStep::Kind::raise, below);
     const ClockState before = clock_.state();
-    clock_.raise(sample, floor_ns,
-                 static_cast<std::int64_t>(answer.raised + skipped) * layout_.tick_ns);
+    clock_.raise(sample, floor_ns, layout_.ns_of(answer.raised + skipped));
     if (clock_.state() != before) {
       turn.events.add(clock_.event(clock_.state() == ClockState::rollback
                                        ? ClockEventKind::rollback

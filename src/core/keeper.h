@@ -158,10 +158,8 @@ class Keeper {
   // published ceiling above the tick, too: what comes after this grant begins there.
   // Any tick, within the layout or not: what lies beyond all times is never passed.
   static constexpr std::int64_t passed_at(const IssueLayout &layout, std::uint64_t tick) noexcept {
-    const auto last =
-        static_cast<std::uint64_t>((INT64_MAX - Clock::kMaxStepBack) / layout.tick_ns);
-    if (tick >= last) return INT64_MAX;
-    return static_cast<std::int64_t>(tick + 1) * layout.tick_ns + Clock::kMaxStepBack;
+    if (tick >= layout.max_ceiling()) return INT64_MAX;
+    return layout.ns_of(tick + 1) + Clock::kMaxStepBack;
   }
   // From CLOCK_MONOTONIC to how far ahead an ID may be to be observed.
   std::int64_t observe_offset(const KeeperPolicy &policy) const noexcept {

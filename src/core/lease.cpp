@@ -74,7 +74,7 @@ std::int64_t Lease::wake_at(std::int64_t now, std::uint64_t issuing_tick,
   const std::uint64_t half = window_ticks(now, policy) / 2;
   const std::uint64_t left = ceiling_ > issuing_tick ? ceiling_ - issuing_tick : 0;
   if (left <= half) return now;
-  return now + static_cast<std::int64_t>(left - half) * layout_.tick_ns;
+  return now + layout_.ns_of(left - half);
 }
 
 }  // namespace idgen

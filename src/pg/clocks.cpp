@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "core/issuing_time.h"
 #include "pg/settings.h"
 
 namespace idgen::pg {
@@ -32,7 +33,7 @@ ClockSample sample_clocks() noexcept {
     if (gap >= best_gap) continue;
     best_gap = gap;
     best.monotonic = before + gap / 2;
-    best.wall = wall - instance_layout.epoch_us * 1000;
+    best.wall = since_epoch(wall / 1000, instance_layout.epoch_us) + wall % 1000;
     best.suspended = boottime - best.monotonic;
     best.error = gap;
   }

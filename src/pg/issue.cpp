@@ -177,8 +177,7 @@ void report_max_wait(const Decision &decision, const char *failure) {
     reason = psprintf(
         "IDs have run ahead of the clock by more than idgen.max_lead; there is room "
         "again in %llu ms",
-        static_cast<unsigned long long>(
-            decision.wait_ticks * static_cast<std::uint64_t>(issue_layout.tick_ns) / 1000000));
+        static_cast<unsigned long long>(issue_layout.ns_of(decision.wait_ticks) / 1000000));
   } else if (decision.verdict == Verdict::ceiling) {
     reason = "the clock has reached the durable ceiling, and the worker has not raised it";
   }
@@ -245,8 +244,7 @@ void wait_for_room(const Decision &decision, Waiting &waiting, int column) {
     // From now to the start of the tick that makes room.
     const std::int64_t issuing = before + shared->clock_offset.load(std::memory_order_relaxed);
     const std::int64_t needed =
-        static_cast<std::int64_t>(decision.wait_ticks) * issue_layout.tick_ns -
-        issuing % issue_layout.tick_ns;
+        issue_layout.ns_of(decision.wait_ticks) - issuing % issue_layout.tick_ns;
     if (needed < ns) ns = needed;
   }
   Counters::Waits &waits = my_counters(column).waits[reason];

@@ -104,7 +104,7 @@ std::int64_t lead_of(std::uint64_t last) {
   const std::uint64_t tick = issue_layout.tick_in(last);
   const std::uint64_t now_tick = issue_layout.tick_of(now);
   if (tick <= now_tick) return 0;
-  return (static_cast<std::int64_t>(tick) * issue_layout.tick_ns - now) / 1000;
+  return (issue_layout.ns_of(tick) - now) / 1000;
 }
 
 constexpr int kStatsColumns = 18;

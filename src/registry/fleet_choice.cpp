@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/issuing_time.h"
 #include "registry/fleet_registry.h"
 #include "registry/fleet_rows.h"
 
@@ -173,7 +174,7 @@ std::uint64_t FleetRegistry::effective_ceiling(const std::vector<FleetNode> &row
 // the instance's own.
 std::uint64_t FleetRegistry::coordinator_tick(std::int64_t ahead_ns) const {
   const std::int64_t ns =
-      view_.clock_us > 0 ? (view_.clock_us - layout_.epoch_us) * 1000 : request_.issuing_ns;
+      view_.clock_us > 0 ? since_epoch(view_.clock_us, layout_.epoch_us) : request_.issuing_ns;
   return std::min(issue_.tick_of(ns + ahead_ns), issue_.max_ceiling());
 }
 

@@ -438,7 +438,7 @@ FleetRegistry::Next FleetRegistry::keep_record() {
                     ? std::max(record_.window, request_.window)
                     : request_.window;
   // A lead that the fleet's ceilings have made is no rollback after a restart, either.
-  if (!extends) next.window += static_cast<std::int64_t>(reply_.raised) * issue_.tick_ns;
+  if (!extends) next.window += issue_.ns_of(reply_.raised);
   next.layout = to_text(layout_).view();
   next.epoch = epoch_to_text(layout_.epoch_us).view();
   next.registry = store_.describe();

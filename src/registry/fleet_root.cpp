@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/issuing_time.h"
 #include "registry/fleet_registry.h"
 #include "registry/fleet_rows.h"
 
@@ -154,7 +155,7 @@ FleetRegistry::Next FleetRegistry::create_root() {
   const std::int64_t allowed = request_.skew + 2 * request_.alive;
   if (leased) root.base = coordinator_tick(allowed);
   if (view_.took_over_us > 0) {
-    const std::int64_t left = (view_.took_over_us - view_.clock_us) * 1000 + allowed;
+    const std::int64_t left = ns_between(view_.clock_us, view_.took_over_us) + allowed;
     root.base = std::max(root.base, coordinator_tick(std::max<std::int64_t>(left, 0)));
   }
   if (root.base > 0) root.raised_us = coordinator_us();
@@ -170,7 +171,7 @@ FleetRegistry::Next FleetRegistry::create_root() {
 // all that were come by rightly, so that their nodes can be had again at once; what a
 // bad clock has carried away is lifted row by row.
 FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
-  if ((coordinator_us() - layout_.epoch_us) * 1000 - request_.issuing_ns > kFarAhead) {
+  if (since_epoch(coordinator_us(), layout_.epoch_us) - request_.issuing_ns > kFarAhead) {
     return answer(RegistryOutcome::refused,
                   "the coordinator's clock is more than a day ahead of this instance's; ceilings "
                   "are not raised by it");
