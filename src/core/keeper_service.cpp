@@ -45,8 +45,8 @@ void Keeper::drop_candidate() noexcept {
 // stays.
 void Keeper::not_gone_over(const RegistryAnswer &answer, const ClockSample &sample) noexcept {
   lease_.failed(sample.monotonic);
-  candidate_refused_ = answer.outcome != RegistryOutcome::failed &&
-                       answer.outcome != RegistryOutcome::unreachable;
+  candidate_refused_ =
+      answer.outcome != RegistryOutcome::failed && answer.outcome != RegistryOutcome::unreachable;
   confirmed_ = false;
   if (candidate_refused_) confirmed_local_ = false;
   if (move_ == Move::registry) give_up_move(sample);
@@ -124,8 +124,8 @@ void Keeper::end_release(const RegistryAnswer &answer, const ClockSample &sample
   const auto first = to_release_.begin();
   std::rotate(first, first + 1, first + static_cast<std::ptrdiff_t>(releases_));
   if (answer.outcome == RegistryOutcome::failed || answer.outcome == RegistryOutcome::unreachable) {
-    release_pause_ = release_pause_ == 0 ? kFirstReleasePause
-                                         : std::min(2 * release_pause_, kLastReleasePause);
+    release_pause_ =
+        release_pause_ == 0 ? kFirstReleasePause : std::min(2 * release_pause_, kLastReleasePause);
     release_at_ = sample.monotonic + release_pause_;
     return;
   }

@@ -168,8 +168,7 @@ bool EtcdStore::poll(StoreResult &result) {
   const bool extended = step_.task == Task::write && is_held && done;
   // A node that may have been taken in vain, or was not released, must not be kept alive by
   // the next extension of another: what is held gets a lease of its own then.
-  const bool may_be_taken =
-      step_.write.take && step_.result.outcome == StoreOutcome::unknown;
+  const bool may_be_taken = step_.write.take && step_.result.outcome == StoreOutcome::unknown;
   if (step_.task == Task::write && !done && (may_be_taken || !is_held)) liveness_ = Liveness{};
   result = std::move(step_.result);
   step_ = Step{};

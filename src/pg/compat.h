@@ -34,7 +34,8 @@ inline bool has_worker_slot(const char *name) {
   for (; at != end; at = at->next) {
     const char *worker =
         reinterpret_cast<const char *>(at) - offsetof(RegisteredBgWorker, rw_lnode);
-    if (strcmp(reinterpret_cast<const RegisteredBgWorker *>(worker)->rw_worker.bgw_name, name) == 0) {
+    if (strcmp(reinterpret_cast<const RegisteredBgWorker *>(worker)->rw_worker.bgw_name, name) ==
+        0) {
       return true;
     }
   }

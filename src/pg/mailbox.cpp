@@ -63,10 +63,10 @@ bool ask_worker(Ask ask, std::int64_t argument) {
   }
   Mailbox::Call call;
   if (!read_answer(ticket, call)) {
-    ereport(ERROR, (errcode(IDGEN_ERRCODE_MAX_WAIT),
-                    errmsg("the answer of the idgen worker was missed"),
-                    errdetail("The worker has acted on the request, and on many after it."),
-                    errhint("The view snowflake_instance shows its state.")));
+    ereport(ERROR,
+            (errcode(IDGEN_ERRCODE_MAX_WAIT), errmsg("the answer of the idgen worker was missed"),
+             errdetail("The worker has acted on the request, and on many after it."),
+             errhint("The view snowflake_instance shows its state.")));
   }
   if (call.failed) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -29,9 +29,7 @@ class RegistryLink {
 
   Registry &registry() { return *now_.registry; }
   bool is_local() const { return now_.is_local(); }
-  StoreCaution caution() const {
-    return now_.store ? now_.store->caution() : StoreCaution{};
-  }
+  StoreCaution caution() const { return now_.store ? now_.store->caution() : StoreCaution{}; }
   // As FleetStore's; null for a registry of one instance.
   const std::vector<StoreSpace> *tend() { return now_.store ? now_.store->tend() : nullptr; }
   // For people: "local", or the endpoints without credentials.

@@ -135,8 +135,9 @@ void Worker::consider_candidate() {
   std::string why = link_.candidate_trouble();
   bool answers = false;
   if (link_.candidate_is_local() && keeper_.has_held() && !keeper_.confirmed_local()) {
-    why = "the instance has leased its node from a fleet, which will hand it to others; call "
-          "snowflake_confirm_local() if the instance has left that fleet for good";
+    why =
+        "the instance has leased its node from a fleet, which will hand it to others; call "
+        "snowflake_confirm_local() if the instance has left that fleet for good";
   } else if (!keeper_.asks_candidate()) {
     answers = link_.candidate_answers(monotonic_ns());
     why = link_.candidate_trouble();
@@ -471,7 +472,8 @@ Wait Worker::turn() {
   const bool sooner = wait.until == 0 || turn.wake_at < wait.until;
   if (sooner) wait.until = turn.wake_at;
   const std::int64_t shortest = ms_to_ns(std::min(kShortestSleepMs, clock_interval));
-  const int longest = link_.has_candidate() ? std::min(kProbeSleepMs, clock_interval) : clock_interval;
+  const int longest =
+      link_.has_candidate() ? std::min(kProbeSleepMs, clock_interval) : clock_interval;
   wait.until = std::clamp(wait.until, now + shortest, now + ms_to_ns(longest));
   return wait;
 }

@@ -94,10 +94,9 @@ void report_event(const ClockEvent &event, std::uint64_t left_out) {
            errdetail("Issuing time is %s %s the wall clock; the clock's state is %s.%s",
                      span_text(event.skew).text, event.skew < 0 ? "behind" : "ahead of",
                      name_of(event.state),
-                     left_out == 0
-                         ? ""
-                         : psprintf(" Small changes that were left out before: %llu.",
-                                    static_cast<unsigned long long>(left_out)))));
+                     left_out == 0 ? ""
+                                   : psprintf(" Small changes that were left out before: %llu.",
+                                              static_cast<unsigned long long>(left_out)))));
 }
 
 void report_error(const char *text) {

@@ -199,7 +199,8 @@ FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
       raise.base > coordinator_tick(kFarAhead)) {
     const bool own = record_.ceiling == raise.base;
     return answer(RegistryOutcome::refused,
-                  "all ceilings would be raised to " + std::string(epoch_to_text(to_us(raise.base)).text) +
+                  "all ceilings would be raised to " +
+                      std::string(epoch_to_text(to_us(raise.base)).text) +
                       ", more than a day ahead of the coordinator's clock" +
                       (own ? ", as this instance has held a node up to then" : "") +
                       "; if that is meant, say force => true");

@@ -322,16 +322,16 @@ void FleetWorld::pass_time() {
 bool FleetWorld::all_is_well() {
   if (raised_at_ > well_by_ - kGrace) pass_time();
   const bool in_time = now_ < well_by_;
-  return nothing_strays() && std::all_of(instances_.begin(), instances_.end(), [&](const auto &instance) {
-    if (instance->gone || instance->ghost.issued > 0) return true;
-    return !in_time && is_excused(*instance);
-  });
+  return nothing_strays() &&
+         std::all_of(instances_.begin(), instances_.end(), [&](const auto &instance) {
+           if (instance->gone || instance->ghost.issued > 0) return true;
+           return !in_time && is_excused(*instance);
+         });
 }
 
 // Nothing stays alive that nobody holds.
 bool FleetWorld::nothing_strays() const {
-  const FleetView fleet =
-      coordinator_.view(0, static_cast<std::uint32_t>(layout_.max_node()));
+  const FleetView fleet = coordinator_.view(0, static_cast<std::uint32_t>(layout_.max_node()));
   return std::all_of(fleet.nodes.begin(), fleet.nodes.end(), [&](const FleetNode &row) {
     return !row.alive || std::any_of(instances_.begin(), instances_.end(), [&](const auto &one) {
       const Grant grant = unpack(issue_, one->grant);

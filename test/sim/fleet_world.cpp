@@ -117,8 +117,7 @@ void FleetWorld::tamper(RegistryRequest &ask, Instance &instance) {
 // What was to be released before the last is forgotten.
 bool FleetWorld::poll(Instance &instance) {
   const bool forgets = is_mutant(Mutant::one_release_slot) &&
-                       instance.ask.ask == RegistryAsk::release &&
-                       instance.keeper->releases() > 1;
+                       instance.ask.ask == RegistryAsk::release && instance.keeper->releases() > 1;
   if (!forgets) return World::poll(instance);
   instance.reply.ask = RegistryAsk::release;
   instance.reply.outcome = RegistryOutcome::done;
@@ -153,8 +152,7 @@ StoreResult FleetWorld::write(const Message &message, const FleetWrite &wanted, 
   FleetWrite write = wanted;
   mutate_write(write);
   const FleetChecks::Before before = checks_.before(wanted);
-  StoreResult result =
-      coordinator_.apply(write, coordinator_.compares_less ? 0 : message.lease);
+  StoreResult result = coordinator_.apply(write, coordinator_.compares_less ? 0 : message.lease);
   if (result.outcome == StoreOutcome::conflict) {
     see(message.second            ? Seen::applied_twice
         : sender == Sender::waits ? Seen::conflict

@@ -62,9 +62,8 @@ struct Coordinator {
     const bool is_held = write.state == NodeState::held;
     const std::int64_t until = is_held ? clock_us + write.alive_ms * 1000 : 0;
     // What has expired is not alive again.
-    std::erase_if(lease_of, [this](const auto &one) {
-      return alive_until_us[one.first] <= clock_us;
-    });
+    std::erase_if(lease_of,
+                  [this](const auto &one) { return alive_until_us[one.first] <= clock_us; });
     for (const FleetNode &node : write.nodes) {
       alive_until_us[node.node] = until;
       lease_of[node.node] = is_held ? lease : 0;

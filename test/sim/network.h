@@ -31,7 +31,7 @@ struct Message {
   std::int64_t due = 0;
   int instance = 0;
   std::uint64_t link = 0;
-  std::uint64_t lease = 0;  // of the link: what it writes as held is alive by it
+  std::uint64_t lease = 0;    // of the link: what it writes as held is alive by it
   std::uint64_t number = 0;   // of the step
   std::int64_t deadline = 0;  // after which nobody waits for it
   bool for_operator = false;

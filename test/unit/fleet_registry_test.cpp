@@ -894,7 +894,8 @@ TEST_F(FleetRegistryTest, nothing_is_let_go_at_a_registry_that_went_back) {
   ASSERT_EQ(release(*one).outcome, RegistryOutcome::done);
   EXPECT_EQ(row(*one).state, NodeState::free);
   coordinator_ = Coordinator{};
-  EXPECT_EQ(release(*one).outcome, RegistryOutcome::done) << "of one that is empty there is nothing";
+  EXPECT_EQ(release(*one).outcome, RegistryOutcome::done)
+      << "of one that is empty there is nothing";
 }
 
 // Rotations leave several behind; a worker that goes on knows of none; a node may have been

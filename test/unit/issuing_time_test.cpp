@@ -64,10 +64,14 @@ class NearTheEnd : public testing::TestWithParam<IssueLayout> {};
 TEST_P(NearTheEnd, nothing_overflows) {
   const IssueLayout layout = GetParam();
   std::mt19937_64 random(5);
-  const std::int64_t walls[] = {kEarliestTime, -1, 0, kEndOfIssuing / 2, kEndOfIssuing - 1,
-                                kEndOfIssuing + 1, kLatestTime};
-  const std::uint64_t ticks[] = {0, 1, layout.max_ceiling() / 2, layout.max_ceiling() - 1,
-                                 layout.max_ceiling(), layout.max_tick()};
+  const std::int64_t walls[] = {
+      kEarliestTime, -1, 0, kEndOfIssuing / 2, kEndOfIssuing - 1, kEndOfIssuing + 1, kLatestTime};
+  const std::uint64_t ticks[] = {0,
+                                 1,
+                                 layout.max_ceiling() / 2,
+                                 layout.max_ceiling() - 1,
+                                 layout.max_ceiling(),
+                                 layout.max_tick()};
   for (int run = 0; run < 2000; ++run) {
     Keeper keeper(layout, Incarnation{{1, 2}}, 0);
     KeeperPolicy policy;
@@ -122,10 +126,9 @@ TEST_P(NearTheEnd, issuing_ends_there) {
     answer.ask = turn.ask.ask;
     answer.outcome = RegistryOutcome::done;
     answer.floor = turn.ask.issuing_tick;
-    answer.ceiling =
-        turn.ask.ask == RegistryAsk::extend
-            ? turn.ask.ceiling
-            : std::min(turn.ask.issuing_tick + turn.ask.ticks, layout.max_ceiling());
+    answer.ceiling = turn.ask.ask == RegistryAsk::extend
+                         ? turn.ask.ceiling
+                         : std::min(turn.ask.issuing_tick + turn.ask.ticks, layout.max_ceiling());
     note(keeper.answer(answer, sample, policy));
   }
   EXPECT_TRUE(issued);
