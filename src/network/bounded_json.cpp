@@ -73,12 +73,12 @@ const char *describe(JsonFault fault) {
 Json parse_bounded(std::string_view text, JsonFault &fault) {
   if (text.size() > kMaxJsonLength) {
     fault = JsonFault::too_long;
-    return {Json::value_t::discarded};
+    return Json(Json::value_t::discarded);
   }
   BoundsCheck check(text.size());
   const bool fits = Json::sax_parse(text.begin(), text.end(), &check);
   fault = check.fault();
-  if (!fits) return {Json::value_t::discarded};
+  if (!fits) return Json(Json::value_t::discarded);
   return Json::parse(text.begin(), text.end(), nullptr, false);
 }
 

@@ -115,7 +115,7 @@ void warn_of_size(const Json &read, std::string &warning) {
   const std::int64_t bytes = number_or_null(read, "node_bytes");
   if (read.at("node_rows").is_null()) return;
   const std::int64_t rows = number<std::int64_t>(read, "node_rows");
-  if (bytes <= kSpareBytes || (bytes - kSpareBytes) / kBytesPerRow < rows) return;
+  if (bytes <= kSpareBytes || (bytes - kSpareBytes) / kBytesPerRow <= rows) return;
   warning += (warning.empty() ? "" : "; ") +
              ("the coordinator's table idgen_internal.node has grown to " +
               std::to_string(bytes >> 20) + " MB for " + std::to_string(rows) +

@@ -100,7 +100,10 @@ FleetRegistry::Next FleetRegistry::start() {
     case RegistryAsk::release:
       if (begins_at(left_, request_.node)) return release(left_, root_);
       if (begins_at(held_, request_.node)) return release(held_, root_);
-      return read_again();  // left before these, or taken in vain
+      // Left before these, taken in vain, or by a worker that has ended. What the record
+      // distrusts must not be written, and what it has seen not be forgotten.
+      if (const Next next = load_record(); next != Next::proceed) return next;
+      return read_again();
     default:
       if (const Next next = load_record(); next != Next::proceed) return next;
       return read_again();

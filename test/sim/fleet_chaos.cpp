@@ -9,6 +9,7 @@ namespace idgen::sim {
 namespace {
 
 constexpr std::size_t kMostInstances = 8;
+constexpr std::int64_t kReadsTheLog = 5 * kSecond;
 constexpr std::int64_t kGrace = 5 * kSecond;  // longer than anybody counts as alive
 
 }  // namespace
@@ -268,8 +269,13 @@ void FleetWorld::drain_if_rotated(Instance &instance) {
 void FleetWorld::on_worker_step(Instance &instance) {
   drain_if_rotated(instance);
   leave(instance);
-  if (!instance.running || loss_ == Loss::none || loss_ == Loss::fail_over) return;
-  // Whoever restores a coordinator has its ceilings raised, once.
+  // Whoever restores a coordinator has its ceilings raised, once. After several losses the
+  // generation can be one that an instance has seen before, in another history. It then
+  // refuses, and says that the ceilings are to be raised: somebody reads that.
+  const bool told = history_.calm && now_ - raised_at_ > kReadsTheLog &&
+                    instance.reply.message.find("gone back") != std::string::npos;
+  const bool lost = loss_ != Loss::none && loss_ != Loss::fail_over;
+  if (!instance.running || !(lost || told)) return;
   const bool asked = std::any_of(instances_.begin(), instances_.end(), [](const auto &other) {
     return other->asks_for_operator && other->ask.ask == RegistryAsk::raise;
   });

@@ -254,7 +254,7 @@ void LocalWorld::on_resume(Instance &instance, Grant &grant) {
 
 // The record is gone when the node is asked for. Where it is pinned, only as far as a
 // start without a record can make up for: all that was issued lies below the wall
-// clock + max_clock_skew + a window.
+// clock + max_clock_skew + a window, now and until the node is held again.
 void LocalWorld::lose_record(const RegistryRequest &ask, Instance &instance) {
   if (history_.calm || !instance.disk.cache || !random_.one_in(25)) return;
   Ghost &ghost = instance.ghost;
