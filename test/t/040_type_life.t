@@ -40,9 +40,9 @@ my $tables = q{
     CREATE INDEX by_time ON indexed (snowflake_timestamp(id, 'mine'));
     -- By times, which the planner makes numbers of; by the own layout.
     CREATE INDEX since ON indexed (id) WHERE id >= timestamptz '2026-01-01 UTC';
-    CREATE TABLE late_all (id snowflakeid NOT NULL CHECK (id >= timestamptz '2090-01-01 UTC'));
+    CREATE TABLE late_all (id snowflakeid NOT NULL CHECK (id >= timestamptz '2070-01-01 UTC'));
     CREATE TABLE late (id snowflakeid) PARTITION BY RANGE (id);
-    ALTER TABLE late ATTACH PARTITION late_all FOR VALUES FROM (snowflake_min('2091-01-01 UTC')) TO (MAXVALUE);
+    ALTER TABLE late ATTACH PARTITION late_all FOR VALUES FROM (snowflake_min('2071-01-01 UTC')) TO (MAXVALUE);
 
     INSERT INTO events SELECT id FROM snowflake_batch(150) AS id;
     INSERT INTO events SELECT snowflake_nextval(), max(id), max(id), array_agg(id) FROM events;

@@ -224,7 +224,7 @@ $node->safe_psql('defaults', q{
     CREATE EXTENSION idgen VERSION '0.1.0'});
 my $closed = q{
     SELECT string_agg(p.oid::regprocedure::text, ' ' ORDER BY 1) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
-    WHERE has_function_privilege('given', p.oid, 'EXECUTE') AND (proname ~ '^(fleet_|.*_guard$|snowflake_(drain|rotate|retire|raise|create|drop|allow|observe))')
+    WHERE has_function_privilege('given', p.oid, 'EXECUTE') AND provolatile <> 'i' AND (proname ~ '^(fleet_|.*_guard$|snowflake_(drain|rotate|retire|raise|create|drop|allow|observe))')
       AND EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e');
     SELECT string_agg(c.oid::regclass::text, ' ' ORDER BY 1) FROM pg_class AS c
     WHERE relkind IN ('r', 'v') AND (relnamespace = 'idgen_internal'::regnamespace OR relname ~ '^snowflake_') AND has_table_privilege('given', c.oid, 'INSERT')};
