@@ -265,6 +265,7 @@ void LocalWorld::lose_record(const RegistryRequest &ask, Instance &instance) {
     if (has_lanes_ || !ghost.forbidden.empty()) return;
     if (std::max(returned, highest) >= ask.unvouched_tick) return;
     see(Seen::pinned_record_vanished);
+    ghost.relies_on_clock = true;
   } else {
     // It begins at the clock, with another node: the order begins anew.
     ghost.returned = 0;
@@ -348,6 +349,7 @@ void LocalWorld::on_reply(Instance &instance) {
 
 void LocalWorld::on_publish(Instance &instance, const Grant &grant, bool acquired) {
   if (grant.log2_lanes > 0) see(Seen::lanes);
+  instance.ghost.relies_on_clock = false;
   for (std::uint32_t i = 0; i < 1U << grant.log2_lanes; ++i) {
     check_published(instance, grant.node + i, grant, acquired);
   }

@@ -35,7 +35,8 @@ $node->safe_psql('postgres', 'SELECT snowflake_drain()');
 wait_for_state($node, 'drained');
 is((sqlstate_of($node, 'CREATE EXTENSION idgen', dbname => 'fresh'))[0], 'IDG05',
     'CREATE EXTENSION is refused while drained, too');
-$node->safe_psql('postgres', 'SELECT snowflake_resume()');
+($state) = sqlstate_of($node, "SET idgen.max_wait = '100ms'; SELECT snowflake_resume()");
+is($state, 'IDG06', 'nor does it issue when it is resumed');
 
 # Set right again.
 $node->append_conf('postgresql.conf', "idgen.layout = 'time:41 region:3 shard:7 sequence:12'\n");
