@@ -338,7 +338,7 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
   const bool first = !held_;
   RegistryRequest kept = request;
   // A lead that was made here is no rollback after a restart, either.
-  kept.window += static_cast<std::int64_t>(reply.raised) * issue_.tick_ns;
+  kept.window += issue_.ns_of(reply.raised);
   if (store(kept, std::move(next), reply)) {
     failed_from_.reset();
   } else if (first) {
