@@ -15,10 +15,6 @@ using Json = nlohmann::json;
 
 constexpr std::uint8_t kMaxLog2Lanes = 6;
 
-// More than a whole fleet's rows ever are, and deeper than an answer is.
-constexpr std::size_t kMaxAnswer = std::size_t{128} << 20;
-constexpr int kMaxDepth = 8;
-
 // What the nodes' table may occupy, beside so much for each row, before somebody should
 // look after it. A row and its last versions fill some 500 bytes.
 constexpr std::int64_t kSpareBytes = 4'194'304;
