@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "registry/local_registry.h"
@@ -267,9 +268,8 @@ void LocalWorld::lose_record(const RegistryRequest &ask, Instance &instance) {
     see(Seen::pinned_record_vanished);
     ghost.relies_on_clock = true;
   } else {
-    // It begins at the clock, with another node: the order begins anew.
-    ghost.returned = 0;
-    ++ghost.rotations;
+    // It begins at the clock, with another node. Until then it goes on with the one it holds.
+    ghost.forgets_order = true;
     see(Seen::record_vanished);
   }
   tell(instance, "the record vanishes");
@@ -350,6 +350,10 @@ void LocalWorld::on_reply(Instance &instance) {
 void LocalWorld::on_publish(Instance &instance, const Grant &grant, bool acquired) {
   if (grant.log2_lanes > 0) see(Seen::lanes);
   instance.ghost.relies_on_clock = false;
+  if (acquired && std::exchange(instance.ghost.forgets_order, false)) {
+    instance.ghost.returned = 0;
+    ++instance.ghost.rotations;
+  }
   for (std::uint32_t i = 0; i < 1U << grant.log2_lanes; ++i) {
     check_published(instance, grant.node + i, grant, acquired);
   }
