@@ -113,7 +113,7 @@ replace_worker(
     $node,
     sub {
         $ceiling = $node->safe_psql('postgres', 'SELECT ceiling FROM snowflake_instance');
-        unlink(record_of($node)) or die 'no record';
+        unlink(record_of($node), $node->data_dir . '/idgen.marker') == 2 or die 'no record, or no marker';
     },
     sub { return !-e record_of($node) });
 $node->poll_query_until('postgres', "SELECT floor >= '$ceiling' FROM snowflake_instance")
