@@ -9,7 +9,7 @@ stage_tests() {
     build_and_stage
     rm -rf "$work/source"
     mkdir -p "$work/source"
-    (cd "$root" && cp -R README.md docs sql expected test "$work/source/")
+    (cd "$root" && cp -R README.md docs sql expected test "$work/source/" && cp -R --parents scripts/pg_upgradecluster "$work/source/")
     mkdir -p "$work/bin"
     "$root/scripts/unit" collector claimant bad_disk binary_client
     cp --remove-destination "$work"/unit/test/load/{collector,claimant,libbad_disk.so} \
