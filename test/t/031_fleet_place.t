@@ -26,7 +26,7 @@ sub make_registry {
 sub registry { return registry_of($coordinator, 'leaser') =~ s{/postgres\?}{/reg?}r }
 
 # It needs a node once, which a busy machine may be late with.
-sub create_extension {
+sub join_fleet {
     my ($node) = @_;
     poll(sub { return $node->psql('postgres', 'CREATE EXTENSION idgen') == 0 }) or die 'no node';
     wait_for_state($node);
@@ -43,7 +43,7 @@ sub start_instance {
 make_registry('reg');
 my $issuer = start_instance('issuer');
 my $next = start_instance('next');
-create_extension($_) for $issuer, $next;
+join_fleet($_) for $issuer, $next;
 sub state_of { return $_[0]->safe_psql('postgres', 'SELECT state FROM snowflake_instance') }
 my @patient = ('--clients', 1, '--batches', 1, '--pause', 1, '--ids', 100_000_000, '--tolerate', 'IDG01', '--retry');
 
@@ -179,7 +179,7 @@ is((sqlstate_of($coordinator, q{SELECT idgen_internal.fleet_write(f.generation, 
 
 # --- replication onto a coordinator --------------------------------------------------------
 
-my $publisher = new_coordinator('publisher');
+my $publisher = new_coordinator('publisher', allows_streaming => 'logical');
 $publisher->append_conf('postgresql.conf', 'wal_level = logical');
 $publisher->restart;
 $publisher->safe_psql('postgres', 'CREATE TABLE plain (v int); CREATE PUBLICATION p FOR ALL TABLES');
@@ -187,7 +187,7 @@ $coordinator->safe_psql('reg', 'CREATE TABLE plain (v int)');
 my $from_publisher = 'host=' . $publisher->host . ' port=' . $publisher->port . ' dbname=postgres';
 my $other = new_node('other', "idgen.registry = '" . registry_of($publisher, 'leaser') . "'", @lines);
 $other->start;
-create_extension($other);
+join_fleet($other);
 $coordinator->safe_psql('reg', "CREATE SUBSCRIPTION s CONNECTION '$from_publisher' PUBLICATION p");
 $coordinator->wait_for_subscription_sync($publisher, 's', 'reg');
 # Updates of a row with the same key as one here, and the fleet's.
