@@ -61,7 +61,8 @@ sub refused {
     my ($registry, $why, $what) = @_;
     my $from = -s $one->logfile;
     $one->safe_psql('postgres', "ALTER SYSTEM SET idgen.registry = '$registry'");
-    $one->reload;
+    # At a start: on a reload the instance would stay with its registry.
+    $one->restart;
     poll_log($one, $why, $from);
     $one->poll_query_until('postgres', "SELECT state = 'fenced' FROM snowflake_instance") or die;
     is((sqlstate_of($one, 'SELECT snowflake_nextval()'))[0], 'IDG01', $what);

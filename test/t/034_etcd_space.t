@@ -71,6 +71,7 @@ pass('and the view shows the room');
 
 # Another registry has no such thing.
 reconfigure($node, 'registry', 'local');
+$node->safe_psql('postgres', 'SELECT snowflake_confirm_local()');
 is($space->('count(*)'), 0, 'nothing is shown of a registry that is left');
 
 $node->stop;
