@@ -96,9 +96,9 @@ sub run_hook {
 like(run_hook('init'), qr/copied the record/, 'init: it copies the record');
 is(run_hook('init'), '', 'and overwrites none');
 $new->start;
+create_extension($new);
 wait_for_state($new, 'fenced');
 pass('until the old cluster is known to be gone, its node is not taken');
-$new->safe_psql('postgres', 'CREATE EXTENSION idgen');
 like(run_hook('finish'), qr/confirmed/, 'finish: it confirms that');
 is(instance($new, 'node'), '21', 'the pinned node is held');
 cmp_ok($new->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $last, 'above the old cluster\'s IDs');

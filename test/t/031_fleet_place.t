@@ -33,6 +33,14 @@ sub join_fleet {
     return;
 }
 
+# The connection to a database that was dropped may end first.
+sub rotate {
+    my ($node) = @_;
+    my ($code, $out);
+    poll(sub { ($code, $out) = $node->psql('postgres', 'SELECT snowflake_rotate_node()'); return $code == 0 }) or die 'not rotated';
+    return $out;
+}
+
 sub start_instance {
     my ($name, @more) = @_;
     my $node = new_node($name, "idgen.registry = '" . registry() . "'", "cluster_name = '$name'", @lines, @more);
@@ -55,7 +63,7 @@ sub refused_until_raised {
     my @saved = map { "$files/$_" } 'issuer', 'before', 'after';
     $next->stop;
     $save->();
-    my $node = $issuer->safe_psql('postgres', 'SELECT snowflake_rotate_node()');
+    my $node = rotate($issuer);
     my $issuing = start_collector($issuer, @patient, '--seconds', 120, '--save', $saved[0]);
     $issuer->poll_query_until('postgres', 'SELECT sum(ids) > 10000 FROM snowflake_stats') or die;
     my ($issuers_log, $nexts_log) = map { -s $_->logfile } $issuer, $next;
@@ -191,7 +199,7 @@ join_fleet($other);
 $coordinator->safe_psql('reg', "CREATE SUBSCRIPTION s CONNECTION '$from_publisher' PUBLICATION p");
 $coordinator->wait_for_subscription_sync($publisher, 's', 'reg');
 # Updates of a row with the same key as one here, and the fleet's.
-$other->safe_psql('postgres', 'SELECT snowflake_rotate_node()') for 1 .. 3;
+rotate($other) for 1 .. 3;
 $other->safe_psql('postgres', 'SELECT snowflake_raise_registry()');
 wait_for_state($other);
 $publisher->safe_psql('postgres', 'INSERT INTO plain VALUES (1)');
