@@ -28,7 +28,8 @@ sub switch_to {
     my ($registry, $why) = @_;
     my $from = -s $node->logfile;
     $node->append_conf('postgresql.conf', "idgen.registry = '$registry'\n");
-    $node->reload;
+    # At a start: on a reload the instance would stay with the registry that it has.
+    $node->restart;
     poll_log($node, $why, $from);
     return $from;
 }
