@@ -58,7 +58,7 @@ my $next = $node->safe_psql('postgres', 'SELECT snowflake_nextval()');
 cmp_ok($next, '>', $last, 'above all that was issued');
 run_collector($node, '--ids', 1_000_000_000, '--seconds', 6, '--batches', 1, '--save', "$files/after");
 my $figures = check_files("$files/before", "$files/after");
-cmp_ok($figures->{ids}, '>', 10_000, 'many IDs before and after');
+cmp_ok($figures->{ids}, '>', 1_000, 'many IDs before and after');
 is($figures->{repeats}, '0', 'and 0 repeats');
 $node->stop;
 

@@ -126,7 +126,7 @@ holds_on("postgresql://leaser:pencil\@/postgres?host=/nowhere&port=1", qr/nowher
 holds_on("postgresql://stranger\@/postgres?host=" . $coordinator->host . '&port=' . $coordinator->port, qr/stranger/, 'a role that isn\'t there');
 holds_on(undef, qr/snowflake_confirm_local\(\)/, 'a line that is dropped');
 unlike(slurp_file($one->logfile), qr/pencil/, 'no password is logged');
-$one->adjust_conf('postgresql.conf', 'idgen.registry', "'$registry'");
+$one->append_conf('postgresql.conf', "idgen.registry = '$registry'\n");
 $one->reload;
 $one->poll_query_until('postgres', 'SELECT last_error IS NULL FROM snowflake_instance') or die;
 is(instance($one, 'node, node_epoch'), "$node|$epoch", 'right again: nothing has happened');
