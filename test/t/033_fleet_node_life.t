@@ -15,7 +15,7 @@ my $coordinator = new_coordinator('coordinator');
 my $registry = registry_of($coordinator, 'leaser');
 my $one = new_node('one', "idgen.registry = '$registry'", "cluster_name = 'one'");
 $one->start;
-$one->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($one);
 wait_for_state($one);
 
 # --- operators' functions return when what they wait for is there -----------------------
@@ -36,7 +36,7 @@ for my $sql ('SELECT snowflake_drain()', 'SELECT snowflake_resume()', 'SELECT sn
 my $alone = new_node('alone');
 faulty($alone);
 $alone->start;
-$alone->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($alone);
 wait_for_state($alone);
 for my $hours (1, 2) {
     set_clock($alone, 3600 * $hours);
@@ -152,7 +152,7 @@ my $etcd = EtcdTest->new(members => 1);
 $etcd->start;
 my $two = new_node('two', "idgen.registry = '" . $etcd->registry('life') . "'", "idgen.lease_ttl = '3s'");
 $two->start;
-$two->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($two);
 wait_for_state($two);
 my $held = "SELECT count(*) FROM snowflake_fleet WHERE state = 'held'";
 $two->safe_psql('postgres', 'SELECT snowflake_rotate_node(); SELECT snowflake_drain(); SELECT snowflake_resume()');

@@ -15,7 +15,7 @@ $etcd->start;
 my $node = new_node('instance', "idgen.registry = '" . $etcd->registry('space') . "'", "idgen.lease_window = '1s'",
     "idgen.lease_ttl = '2s'");
 $node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION idgen');
+create_extension($node);
 my $space = sub { return $node->safe_psql('postgres', "SELECT $_[0] FROM snowflake_registry_space") };
 
 # At the start of a session.
