@@ -88,7 +88,7 @@ is( $standby->safe_psql('postgres',
     '0', 'nobody extends below the raise');
 like(
     (sqlstate_of($standby, "SELECT idgen_internal.fleet_write($before, 0, '{5}', '{0}', '{0}', true, 'h',
-        gen_random_uuid(), 5, 5, 0, 0, '', 0, 0, 0, 0, 0)"))[0],
+        gen_random_uuid(), 5, 5, 0, 0, '', 0, 0, 0, 0, 1)"))[0],
     qr/40001/, 'nor takes a node by what was known before it');
 
 # Another takes the node that was lost, with a clock that is just behind what was
