@@ -578,7 +578,7 @@ BEGIN
             SELECT u, 0, 0, 'f', 0, 0 FROM unnest(nodes) AS u
             ON CONFLICT DO NOTHING;
     END IF;
-    -- In one order, whoever comes: no deadlock.
+    -- In the same order for all callers, so that none deadlocks.
     PERFORM FROM idgen_internal.node AS n WHERE n.node = ANY (nodes) ORDER BY n.node FOR UPDATE;
     IF window_us = 0 THEN -- nothing is promised, and nothing raised
         SELECT max(n.ceiling) INTO highest FROM idgen_internal.node AS n WHERE n.node = ANY (nodes);
