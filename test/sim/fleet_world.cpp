@@ -112,6 +112,7 @@ void FleetWorld::on_worker_end(Instance &instance) {
 
 void FleetWorld::tamper(RegistryRequest &ask, Instance &instance) {
   link_of(instance).for_operator = ask.ask == RegistryAsk::raise;
+  instance.ghost.undone = false;
 }
 
 // What was to be released before the last is forgotten.
@@ -242,6 +243,7 @@ void FleetWorld::lose(Loss loss) {
   coordinator_.root.guarded = !unguarded;
   coordinator_.root.same_place = !shows || loss != Loss::put_back || unguarded;
   // Connections end with the server; what it has answered may still be on its way.
+  for (const auto &instance : instances_) instance->ghost.undone = true;
   network_.drop_requests();
   if (loss == Loss::restore) network_.drop_all();
   if (checks_.on_loss()) see(Seen::lost_commits);
@@ -333,7 +335,7 @@ void FleetWorld::on_reply(Instance &instance) {
   if (reply.outcome == RegistryOutcome::unreachable) see(Seen::cut_off);
   if (reply.ask == RegistryAsk::release) {
     if (!done) see(Seen::release_failed);
-    if (done) check_let_go(instance);
+    if (done && !ghost.undone) check_let_go(instance);
   }
   if (reply.stray) see(Seen::taken_in_vain);
   if (reply.outcome == RegistryOutcome::lost) {

@@ -85,6 +85,7 @@ struct Ghost {
   std::uint64_t in_vain = 0;          // a ceiling that a restored coordinator acknowledged
   bool lost = false;                  // the registry said so; the keeper is to hear of it
   bool was_refused = false;           // for want of a node
+  bool undone = false;                // the coordinator went back while a request was on its way
   std::int64_t leaves_by = 0;         // the server is shutting down
   bool drains = false;                // when it has rotated
   std::int64_t undrains_at = 0;       // and is back in service

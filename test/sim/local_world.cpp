@@ -280,9 +280,11 @@ void LocalWorld::lose_record(const RegistryRequest &ask, Instance &instance) {
 // What a pinned node that no record names begins above is no lead of its clock.
 void LocalWorld::begin_unvouched(RegistryRequest &ask, Instance &instance) {
   if (ask.shard < 0) return;
+  // What shows of a write that failed does not count: the next try begins where that did.
   const auto &cache = instance.disk.cache;
+  const bool vouches = cache && !instance.disk.unsure;
   for (std::uint32_t i = 0; i < 1U << ask.log2_lanes; ++i) {
-    if (cache && ceiling_in(*cache, static_cast<std::uint32_t>(ask.shard) + i) > 0) continue;
+    if (vouches && ceiling_in(*cache, static_cast<std::uint32_t>(ask.shard) + i) > 0) continue;
     Ghost &ghost = instance.ghost;
     ghost.start_gain += instance.policy.max_skew + instance.policy.window;
     ghost.allowed_lead = std::max(ghost.allowed_lead, instance.machine.wall_offset);
