@@ -339,11 +339,13 @@ bool FleetWorld::all_is_well() {
 bool FleetWorld::nothing_strays() const {
   const FleetView fleet = coordinator_.view(0, static_cast<std::uint32_t>(layout_.max_node()));
   return std::all_of(fleet.nodes.begin(), fleet.nodes.end(), [&](const FleetNode &row) {
-    return !row.alive || std::any_of(instances_.begin(), instances_.end(), [&](const auto &one) {
-      const Grant grant = unpack(issue_, one->grant);
-      return one->running && one->incarnation == row.holder && grant.state == GrantState::active &&
-             row.node >= grant.node && row.node - grant.node < 1U << grant.log2_lanes;
-    });
+    return !row.alive || twins_.contains(row.node) ||
+           std::any_of(instances_.begin(), instances_.end(), [&](const auto &one) {
+             const Grant grant = unpack(issue_, one->grant);
+             return one->running && one->incarnation == row.holder &&
+                    grant.state == GrantState::active && row.node >= grant.node &&
+                    row.node - grant.node < 1U << grant.log2_lanes;
+           });
   });
 }
 

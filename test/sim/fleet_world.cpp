@@ -158,6 +158,7 @@ StoreResult FleetWorld::write(const Message &message, const FleetWrite &wanted, 
     see(message.second            ? Seen::applied_twice
         : sender == Sender::waits ? Seen::conflict
                                   : Seen::applied_late_in_vain);
+    note_twin(wanted);
   }
   if (result.outcome != StoreOutcome::done) return result;
   if (is_mutant(Mutant::release_lowers) && write.state == NodeState::free) expire();
@@ -172,6 +173,16 @@ StoreResult FleetWorld::write(const Message &message, const FleetWrite &wanted, 
   note_write(wanted, message, sender);
   keep_snapshot();
   return result;
+}
+
+// It was refused because the same request has arrived before, of which the sender knows
+// nothing. (TCP rules that out.) What it then changes its node for stays alive with it.
+void FleetWorld::note_twin(const FleetWrite &write) {
+  for (const FleetNode &node : write.nodes) {
+    const auto row = coordinator_.nodes.find(node.node);
+    const bool is_its_own = row != coordinator_.nodes.end() && row->second.holder == write.holder;
+    if (write.take && is_its_own) twins_.insert(node.node);
+  }
 }
 
 void FleetWorld::note_write(const FleetWrite &write, const Message &message, Sender sender) {

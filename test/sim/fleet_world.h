@@ -12,6 +12,7 @@
 
 #include <deque>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "fleet_checks.h"
@@ -101,6 +102,7 @@ class FleetWorld final : public World, private NetworkEnds {
   void pass_time();
   bool nothing_strays() const;
   void check_let_go(Instance &instance);
+  void note_twin(const FleetWrite &write);
   bool is_excused(const Instance &instance) const;
   bool is_used_by_another(const Instance &instance, std::uint32_t node) const;
 
@@ -117,7 +119,8 @@ class FleetWorld final : public World, private NetworkEnds {
   std::deque<Snapshot> snapshots_;
   Loss loss_ = Loss::none;  // not raised since
   std::int64_t raised_at_ = 0;
-  std::int64_t well_by_ = 0;  // true time, when faults have ended
+  std::int64_t well_by_ = 0;       // true time, when faults have ended
+  std::set<std::uint32_t> twins_;  // nodes that a request which arrived twice has taken
   FleetChecks checks_;
   Network network_;
 };

@@ -54,6 +54,7 @@ struct Ghost {
   std::uint64_t rotations = 0;  // after which order begins anew
   std::uint64_t changes = 0;
   bool forgets_order = false;     // its record is lost: order begins again with another node
+  bool forgot_order = false;      // so it was in this life, and the word may be further on
   bool relies_on_clock = false;   // a pinned node's record is lost, and it is not held again yet
   bool rotation_written = false;  // a record of a rotation may be on disk
   std::map<std::uint32_t, std::uint64_t> floors;  // of the grants of this life

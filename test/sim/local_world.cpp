@@ -285,9 +285,9 @@ void LocalWorld::begin_unvouched(RegistryRequest &ask, Instance &instance) {
   const bool vouches = cache && !instance.disk.unsure;
   for (std::uint32_t i = 0; i < 1U << ask.log2_lanes; ++i) {
     if (vouches && ceiling_in(*cache, static_cast<std::uint32_t>(ask.shard) + i) > 0) continue;
-    Ghost &ghost = instance.ghost;
-    ghost.start_gain += instance.policy.max_skew + instance.policy.window;
-    ghost.allowed_lead = std::max(ghost.allowed_lead, instance.machine.wall_offset);
+    // As the settings and the clock were when it was asked for.
+    const auto floor = static_cast<std::int64_t>(ask.unvouched_tick + 1) * issue_.tick_ns;
+    instance.ghost.allowed_lead = std::max(instance.ghost.allowed_lead, floor - now_);
     break;
   }
   if (is_mutant(Mutant::vanished_at_the_clock)) ask.unvouched_tick = 0;
@@ -354,6 +354,7 @@ void LocalWorld::on_publish(Instance &instance, const Grant &grant, bool acquire
   instance.ghost.relies_on_clock = false;
   if (acquired && std::exchange(instance.ghost.forgets_order, false)) {
     instance.ghost.returned = 0;
+    instance.ghost.forgot_order = true;
     ++instance.ghost.rotations;
   }
   for (std::uint32_t i = 0; i < 1U << grant.log2_lanes; ++i) {

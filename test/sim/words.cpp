@@ -40,7 +40,8 @@ void World::store_word(Instance &instance, const WordStep &step) {
       const auto offset = static_cast<std::int64_t>(step.value);
       // Or callers would wait until it has caught up with what they have issued.
       const std::int64_t issuing = instance.machine.sample(now_).monotonic + offset;
-      if (active && issue_.tick_of(issuing) + kMaxLead + 2 < issue_.tick_in(instance.last)) {
+      const bool waits = issue_.tick_of(issuing) + kMaxLead + 2 < issue_.tick_in(instance.last);
+      if (active && waits && !instance.ghost.forgot_order) {
         fail(Broken::u7, "issuing time steps back under an active grant");
       }
       if (offset < instance.offset - 2 * Clock::kMaxSlewStep) {

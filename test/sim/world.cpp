@@ -141,7 +141,7 @@ void World::start(Instance &instance) {
   if (ghost.window > 0) ghost.window_before = ghost.window;
   ghost.window = ghost.slowest = ghost.unheard_gain = 0;
   ghost.evidence = {};
-  ghost.has_published = ghost.raised = false;
+  ghost.has_published = ghost.raised = ghost.forgot_order = false;
   ghost.floors.clear();
   if (ghost.rotation_written) {
     ghost.returned = 0;
