@@ -8,9 +8,10 @@ umask 022 # the server's user reads what root makes
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 pg_major=${PG_MAJOR:-15}
-pg_bin=/usr/lib/postgresql/$pg_major/bin
+pg_prefix=${IDGEN_PG_PREFIX:-/usr/lib/postgresql/$pg_major} # another build of it: scripts/assertions
+pg_bin=$pg_prefix/bin
 pg_config=$pg_bin/pg_config
-pg_lib=/usr/lib/postgresql/$pg_major/lib
+pg_lib=$pg_prefix/lib
 pgxs_test=$pg_lib/pgxs/src/test
 
 # The server refuses to run as root and can't read root's home. Then it runs as
@@ -46,6 +47,16 @@ fresh_folder() {
 ensure_work() {
     mkdir -p "$work"
     [ -d "$work/home" ] || fresh_folder "$work/home"
+}
+
+# Copies to a folder what git tracks or would, as it is in the working tree; objects of the
+# last run stay there.
+copy_checkout() {
+    mkdir -p "$1"
+    find "$1" -type f ! -name '*.o' ! -name '*.d' ! -name '*.so' -delete
+    (cd "$root" && git ls-files -z --cached --others --exclude-standard |
+        while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
+        tar --create --null --files-from=-) | tar --extract --no-same-owner -C "$1"
 }
 
 # What builds and stages waits here for what else does so in this checkout, and
