@@ -1259,7 +1259,6 @@ $$;
 COMMENT ON FUNCTION idgen_internal.fleet_raise(bigint, bigint, bigint, bigint, bigint, bigint[], bigint[], bigint[])
     IS 'for instances that lease from here: raises all ceilings, to at least base; false if somebody else did';
 
-
 CREATE FUNCTION @extschema@.snowflake_allow_leasing(role regrole, allowed boolean DEFAULT true) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
