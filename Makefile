@@ -32,7 +32,7 @@ PG_INCLUDE := $(if $(PGXS),$(shell $(PG_CONFIG) --includedir-server))
 PG_CPPFLAGS = -Iinclude -Isrc -isystem $(PG_INCLUDE) \
 	-isystem $(if $(PGXS),$(shell $(PG_CONFIG) --includedir))
 PG_CXXFLAGS = -std=c++20 -O2 -fvisibility=hidden -Wall -Wextra -Wpedantic -Wshadow \
-	-Wno-register -Wno-missing-field-initializers -MMD -MP
+	-Wno-register -Wno-missing-field-initializers -Wno-gnu-statement-expression -MMD -MP
 # Our own tests' builds: a warning is an error. Not for everybody: other compilers have
 # other warnings.
 ifdef IDGEN_WERROR
