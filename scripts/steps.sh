@@ -103,12 +103,18 @@ start_pgtap() {
 # The servers that the scripts start (start_cluster: the demo's, too) trust whoever reaches
 # their socket. That is their own user, and root; as root it is tried with another user.
 others_stay_out() {
-    local folder=$1 socket said
+    local folder=$1 above=$1 socket said
     socket=$(socket_of "$folder")
     "$pg_bin/psql" -XAt -h "$socket" -U postgres -c "SELECT 'ok the user of the checkout reaches the server'" postgres
     [ "$(stat -c %a "$folder" "$socket" | sort -u)" = 700 ] || { echo 'not ok others may enter the folder of the server'; return 1; }
     echo 'ok nobody else may enter the folder of the server'
     [ "$(id -u)" -eq 0 ] || return 0
+    # What root runs lies where nobody else can put anything, all the way up.
+    while [ "$above" != / ]; do
+        above=$(dirname "$above")
+        case $(stat -c '%u %a' "$above") in '0 '*[0145][0145]) ;; *) echo "not ok $above is root's alone to write"; return 1 ;; esac
+    done
+    echo "ok the folders above the server's are root's alone to write"
     if said=$(cd / && setpriv --reuid=nobody --regid=nogroup --clear-groups \
         "$pg_bin/psql" -XAt -h "$socket" -U postgres -c 'SELECT 1' postgres 2>&1) || ! grep -q 'Permission denied' <<<"$said"; then
         echo "not ok another user does not reach the server: $said"
