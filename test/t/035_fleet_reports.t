@@ -76,6 +76,7 @@ for my $case (@cases) {
     for my $column ('last_error', 'registry') {
         is($node->safe_psql('postgres', "SELECT convert_from(textsend($column), 'UTF8') = $column FROM snowflake_instance"),
             't', "$what: $column is valid UTF-8");
+        is($node->safe_psql('postgres', "SELECT right($column, 1) <> '?' FROM snowflake_instance"), 't', 'and is cut between characters');
         is($node->safe_psql('latin1', "SET client_encoding = 'UTF8'; SELECT length($column) > 20 FROM snowflake_instance"),
             't', 'and can be read in a LATIN1 database');
         is($node->safe_psql('ascii', "SELECT octet_length($column) > 20 AND $column !~ '[^\\x01-\\x7f]' FROM snowflake_instance"),
