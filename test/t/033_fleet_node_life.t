@@ -79,6 +79,18 @@ $_->{handle}->finish for @readers, $operator;
 like($operator->{out}, qr/^\d+$/, 'twenty that look at the fleet leave a ticket to an operator') or diag($operator->{err});
 is(scalar(grep { $_->{out} =~ /^\d+$/ && $_->{err} eq '' } @readers), 20, 'and all are answered');
 
+# A caller that sleeps while others need the place of its answer doesn't take theirs.
+kill 'STOP', $worker;
+my $late = start_psql($one->safe_psql('postgres', 'SELECT current_user'), 'SELECT snowflake_accept_clock()');
+wait_for_waiting(1);
+my $asleep = $one->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT snowflake_accept_clock()'");
+kill 'STOP', $asleep;
+kill 'CONT', $worker;
+$one->safe_psql('postgres', 'SELECT snowflake_accept_clock()') for 1 .. 20;
+kill 'CONT', $asleep;
+$late->{handle}->finish;
+like($late->{err}, qr/the answer of the idgen worker was missed/, 'an answer that was missed is not another\'s');
+
 # --- releases ---------------------------------------------------------------------------
 
 # The coordinator's nodes that count as held.
