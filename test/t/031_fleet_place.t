@@ -181,6 +181,11 @@ for my $argument (sort keys %asks) {
 }
 is((sqlstate_of($coordinator, "SELECT idgen_internal.fleet_raise($_, 9223372036854775807, 0, 0, '{}', '{}', '{}')", dbname => 'reg', extra_params => [ '-U', 'leaser' ]))[0],
     '22023', 'no generation is the last') for $coordinator->safe_psql('reg', "SELECT concat_ws(', ', generation, base) FROM idgen_internal.fleet");
+# Nor the first; and the layout has a length that others can read.
+for my $root ("'x', 'x', 9223372036854775807", "repeat('x', 1001), 'x', 1", "'x', repeat('x', 101), 1") {
+    is((sqlstate_of($coordinator, "SELECT idgen_internal.fleet_create('00000000-0000-0000-0000-000000000001', $root, 0, 0)", dbname => 'reg', extra_params => [ '-U', 'leaser' ]))[0],
+        '22023', "no fleet is made of $root");
+}
 # A node that is only let go is raised no further.
 is((sqlstate_of($coordinator, q{SELECT idgen_internal.fleet_write(f.generation, f.base, ARRAY[n.node], ARRAY[n.revision], ARRAY[n.epoch], false,
     'f', n.holder, n.ceiling + 1, 1, 0, 1, 'x', 0, 0, 0, 0, 0) FROM idgen_internal.fleet f, idgen_internal.node n WHERE n.state = 'f' LIMIT 1}, dbname => 'reg'))[0],
