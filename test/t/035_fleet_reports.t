@@ -57,6 +57,7 @@ like($error, qr/HINT:  The fleet's registry turns this instance away\. Correct w
 $from = switch_to('postgresql://leaser@127.0.0.1:1/postgres', qr/WARNING:  idgen: this instance issues no IDs|Connection refused/);
 poll_log($node, qr/Connection refused/, $from);
 $node->poll_query_until('postgres', q{SELECT last_error ~ 'Connection refused' FROM snowflake_instance}) or die;
+is($node->safe_psql('postgres', q{SELECT last_error ~ '[\n\t]' FROM snowflake_instance}), 'f', 'what libpq says in several lines is one line');
 like(psql_error('SELECT snowflake_nextval()'), qr/HINT:  Issuing goes on automatically when the fleet's registry answers again/,
     'of one that is not there it does');
 
