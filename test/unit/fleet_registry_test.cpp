@@ -898,6 +898,45 @@ TEST_F(FleetRegistryTest, nothing_is_let_go_at_a_registry_that_went_back) {
       << "of one that is empty there is nothing";
 }
 
+// A worker that goes on knows of it by the record alone.
+TEST_F(FleetRegistryTest, a_release_by_a_new_worker_heeds_the_record) {
+  for (const bool distrusted : {false, true}) {
+    coordinator_ = Coordinator{};
+    set_clock(kNow);
+    const auto one = start(distrusted ? "one" : "two");
+    ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+    const Coordinator snapshot = coordinator_;
+    ASSERT_EQ(extend(*one, kNow + 9000).outcome, RegistryOutcome::done);
+    coordinator_ = snapshot;
+    if (distrusted) {
+      ASSERT_EQ(extend(*one, kNow + 10'000).outcome, RegistryOutcome::lost);
+      coordinator_.revision += 1000;
+    }
+    const auto worker = start(distrusted ? "one" : "two");
+    worker->incarnation = one->incarnation;
+    worker->held = one->held;
+    EXPECT_EQ(release(*worker).outcome, RegistryOutcome::failed);
+    EXPECT_EQ(row(*one).state, NodeState::held) << "below what was issued";
+    EXPECT_EQ(acquire(*worker).outcome, RegistryOutcome::refused) << "nor is it forgotten";
+    // Raised, its row still says that this one is alive.
+    ASSERT_EQ(ask(*worker, request(*worker, RegistryAsk::raise)).outcome, RegistryOutcome::done);
+    EXPECT_EQ(release(*worker).outcome, RegistryOutcome::done);
+    EXPECT_EQ(row(*one).state, NodeState::free);
+  }
+}
+
+// A registry that has lost nothing lets the new worker's nodes go.
+TEST_F(FleetRegistryTest, a_new_worker_lets_the_node_of_the_last_one_go) {
+  const auto one = start("one");
+  ASSERT_EQ(acquire(*one).outcome, RegistryOutcome::done);
+  const auto worker = start("one");
+  worker->incarnation = one->incarnation;
+  worker->held = one->held;
+  EXPECT_EQ(release(*worker).outcome, RegistryOutcome::done);
+  EXPECT_EQ(row(*one).state, NodeState::free);
+  EXPECT_EQ(row(*one).ceiling, kNow + 3000) << "U4";
+}
+
 // Rotations leave several behind; a worker that goes on knows of none; a node may have been
 // taken in vain: whatever it is, the rows say whose it is.
 TEST_F(FleetRegistryTest, any_node_of_this_incarnation_can_be_let_go) {
