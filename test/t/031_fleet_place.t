@@ -257,13 +257,15 @@ is((sqlstate_of($coordinator, "BEGIN ISOLATION LEVEL $_; SELECT idgen_internal.f
   for 'repeatable read', 'serializable';
 
 # Row versions that a long snapshot has kept.
-$coordinator->safe_psql('reg', "ALTER TABLE idgen_internal.node SET (autovacuum_enabled = off);
+$from = -s $new->logfile;
+$coordinator->safe_psql('reg', "BEGIN;
+    ALTER TABLE idgen_internal.node SET (autovacuum_enabled = off);
     ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
     INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes, name)
         SELECT 1000 + g, 1, 1, 'f', 0, 0, repeat('x', 200) FROM generate_series(1, 20000) AS g;
     DELETE FROM idgen_internal.node WHERE node > 1000;
-    ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard");
-$from = -s $new->logfile;
+    ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard;
+    COMMIT");
 $new->safe_psql('postgres', 'SELECT count(*) FROM snowflake_fleet');
 poll_log($new, qr/WARNING: .*idgen_internal\.node has grown to \d+ MB for \d nodes/, $from);
 pass('a table that has grown out of proportion is warned about');
