@@ -237,10 +237,14 @@ $new->stop;
 anew();
 $coordinator->safe_psql('reg', "CREATE EXTENSION idgen; SELECT snowflake_allow_leasing('leaser')");
 $coordinator->safe_psql('reg', "INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes) VALUES (1, 1, 1, 'f', 5, 0)");
+# By one that knows no other fleet. (What has leased from here finds out by its own record.)
+my $newcomer = start_instance('newcomer');
+poll(sub { return slurp_file($newcomer->logfile) =~ /the coordinator's restore is not complete|holds node/ }) or die;
+unlike(slurp_file($newcomer->logfile), qr/holds node/, 'no fleet is founded where a restore is not complete');
+$newcomer->stop;
 $from = -s $new->logfile;
 $new->start;
 poll_log($new, qr/the coordinator's restore is not complete|the registry is empty, although this instance has leased/, $from);
-pass('no fleet is founded where a restore is not complete');
 $new->safe_psql('postgres', 'SELECT snowflake_raise_registry()');
 wait_for_state($new);
 pass('until an operator raises');
