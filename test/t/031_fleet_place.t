@@ -55,6 +55,11 @@ join_fleet($_) for $issuer, $next;
 sub state_of { return $_[0]->safe_psql('postgres', 'SELECT state FROM snowflake_instance') }
 my @patient = ('--clients', 1, '--batches', 1, '--pause', 1, '--ids', 100_000_000, '--tolerate', 'IDG01', '--retry');
 
+# What an instance would write that knows the fleet as it is now, but not where it is.
+my $take_one = q{SELECT idgen_internal.fleet_write(f.generation, f.base, '{3}', ARRAY[coalesce(n.revision, 0)], ARRAY[coalesce(n.epoch, 0)], true,
+    'h', '00000000-0000-0000-0000-000000000001', greatest(f.base, n.ceiling) + 1, 1, 0, 1, 'x', 1000, 1, 1, 1, 1)
+    FROM idgen_internal.fleet AS f LEFT JOIN idgen_internal.node AS n ON n.node = 3};
+
 # An older state of the registry comes back while an instance issues from a later one.
 # Nobody is given a node, least of all the one that is in use, until an operator of one
 # instance raises the ceilings for all.
@@ -72,6 +77,7 @@ sub refused_until_raised {
     $next->start;
     poll(sub { return substr(slurp_file($next->logfile), $nexts_log) =~ $why || state_of($next) eq 'active' }) or die 'neither refused nor active';
     like(substr(slurp_file($next->logfile), $nexts_log), $why, "$what: the registry is refused");
+    is((sqlstate_of($coordinator, $take_one, dbname => 'reg'))[0], '40001', "$what: nor by an instance that has not read it anew");
     my (undef, $figures) = run_collector($next, @patient, '--seconds', 2, '--save', $saved[1]);
     is($figures->{ids}, 0, "$what: no node is given out");
     $issuer->poll_query_until('postgres', "SELECT state = 'fenced' FROM snowflake_instance") or die;
@@ -163,6 +169,17 @@ is(rows(), $rows, 'and changes nothing');
 my $write = q{SELECT idgen_internal.fleet_write(f.generation, f.base, ARRAY[n.node], ARRAY[n.revision], ARRAY[n.epoch], false,
     'h', n.holder, n.ceiling - 1, 1, 0, 1, 'x', 1000, 1, 1, 1, 1) FROM idgen_internal.fleet f, idgen_internal.node n WHERE n.state = 'h'};
 is((sqlstate_of($coordinator, $write, dbname => 'reg'))[0], '40001', 'no function lowers a ceiling');
+# Nor could one that the triggers take for idgen's own, with a mistake in it.
+$coordinator->safe_psql('reg', 'CREATE FUNCTION idgen_internal.fleet_write(statement text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE statement; END $$');
+sub mistake_of { return (sqlstate_of($coordinator, "BEGIN; SELECT idgen_internal.fleet_write('$_[0]'); ROLLBACK", dbname => 'reg'))[0] }
+is(mistake_of('UPDATE idgen_internal.node SET revision = revision + 1, ceiling = ceiling + 1'), 'none', 'such a function may raise');
+for my $change ('node SET revision = revision + 1, ceiling = ceiling - 1', 'node SET revision = revision + 1, epoch = epoch - 1',
+    'node SET ceiling = ceiling + 1', 'node SET revision = revision + 1, node = node + 100',
+    'fleet SET generation = generation + 1, base = base - 1', 'fleet SET base = base + 1', 'fleet SET generation = generation + 1, id = gen_random_uuid()') {
+    is(mistake_of("UPDATE idgen_internal.$change"), '55000', "refused even so: $change");
+}
+is(mistake_of("DELETE FROM idgen_internal.$_"), '55000', "and to delete from $_") for 'node', 'fleet';
+$coordinator->safe_psql('reg', 'DROP FUNCTION idgen_internal.fleet_write(text)');
 
 # --- what the leasing role may ask for -----------------------------------------------------
 
