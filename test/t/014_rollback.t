@@ -154,6 +154,17 @@ if ($node->safe_psql('postgres', 'SELECT kernel FROM snowflake_clock') eq 'synch
     wait_for_state($node);
     cmp_ok(next_id($node), '>', 0, 'unless it needn\'t be');
 }
+# Nor may one that a filter of system calls hides.
+bad_disk($node, 'adjtime');
+reconfigure($node, 'require_clock_sync', 'on');
+wait_for_state($node, 'breaker');
+$node->poll_query_until('postgres', q{SELECT kernel = 'unknown' FROM snowflake_clock}) or die 'the state of the kernel is known';
+($state, $message) = sqlstate_of($node, 'SELECT snowflake_nextval()');
+is($state, 'IDG02', 'a kernel that does not tell may not issue');
+like($message, qr/HINT:  The kernel does not let the server read the state of its clock\. Allow the system calls adjtimex/, 'and the hint says what helps');
+bad_disk($node);
+reconfigure($node, 'require_clock_sync', 'off');
+wait_for_state($node);
 $node->stop('immediate');
 
 # --- crashes while the wall clock is behind ----------------------------------
