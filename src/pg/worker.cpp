@@ -282,7 +282,8 @@ void Worker::note_reply() {
     warned_ = fleet->warning;
   }
   if (reply_.outcome != RegistryOutcome::done) {
-    if (reply_.ask == RegistryAsk::resume) {
+    // Without an answer it is asked again.
+    if (reply_.ask == RegistryAsk::resume && reply_.outcome != RegistryOutcome::unreachable) {
       ereport(LOG, (errmsg("idgen: the node is acquired again: %s", reply_.message.c_str())));
       return;
     }
