@@ -143,17 +143,24 @@ for my $how ('kill -9', 'an immediate stop') {
 my $next = $one->safe_psql('postgres', 'SELECT snowflake_nextval()');
 cmp_ok($next, '>', $last, 'in order');
 
-# A worker that is ended alone: its node stays, and is gone on with.
-my $epoch = instance($one, 'node_epoch');
-$load = start_collector($one, '--clients', 2, '--ids', 100_000_000);
-for (1 .. 2) {
-    my $pid = instance($one, 'worker_pid');
-    kill 'TERM', $pid;
-    $one->poll_query_until('postgres', "SELECT worker_pid IS DISTINCT FROM $pid AND worker_pid IS NOT NULL FROM snowflake_instance")
-      or die 'no other worker came';
+# A worker that is ended alone: its node stays, and is gone on with. Not so where the
+# coordinator is too busy to answer before the ceiling is reached: then once more.
+my ($epoch, $failed);
+for (1 .. 10) {
+    my $log = -s $one->logfile;
+    $epoch = instance($one, 'node_epoch');
+    $load = start_collector($one, '--clients', 2, '--ids', 100_000_000);
+    for (1 .. 2) {
+        my $pid = instance($one, 'worker_pid');
+        kill 'TERM', $pid;
+        $one->poll_query_until('postgres', "SELECT worker_pid IS DISTINCT FROM $pid AND worker_pid IS NOT NULL FROM snowflake_instance")
+          or die 'no other worker came';
+    }
+    $one->poll_query_until('postgres', 'SELECT window_left > interval \'100 ms\' AND last_error IS NULL FROM snowflake_instance') or die;
+    ($failed) = stop_collector($load);
+    last unless substr(slurp_file($one->logfile), $log) =~ /no answer within/;
 }
-$one->poll_query_until('postgres', 'SELECT window_left > interval \'100 ms\' AND last_error IS NULL FROM snowflake_instance') or die;
-is((stop_collector($load))[0], 0, 'workers come and go under load: no failed call');
+is($failed, 0, 'workers come and go under load: no failed call');
 is(instance($one, 'node_epoch'), $epoch, 'and the node was not taken anew');
 
 # --- a node that is lost --------------------------------------------------------------
