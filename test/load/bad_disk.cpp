@@ -112,17 +112,17 @@ int open(const char *path, int flags, ...) {
   return next<int(const char *, int, ...)>("open")(path, flags, mode);
 }
 
-int ntp_adjtime(timex *clock) {
-  if (told("adjtime")) return fail(EPERM);
-  return next<int(timex *)>("ntp_adjtime")(clock);
-}
-
 int open64(const char *path, int flags, ...) {
   va_list arguments;
   va_start(arguments, flags);
   const int mode = (flags & O_CREAT) != 0 ? va_arg(arguments, int) : 0;
   va_end(arguments);
   return open(path, flags, mode);
+}
+
+int ntp_adjtime(timex *clock) {
+  if (told("adjtime")) return fail(EPERM);
+  return next<int(timex *)>("ntp_adjtime")(clock);
 }
 
 }  // extern "C"

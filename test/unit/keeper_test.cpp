@@ -156,6 +156,18 @@ TEST(Keeper, the_first_grant_comes_in_the_order_raise_offset_publish) {
   EXPECT_EQ(kLayout.tick_of(rig.monotonic + rig.offset), rig.wall_tick() + 50);
 }
 
+// What a pinned node that no record names begins above, and no further.
+TEST(Keeper, an_acquisition_says_where_a_node_without_a_record_may_begin) {
+  Rig rig;
+  rig.policy.max_skew = 60 * kSecond;
+  rig.policy.window = 3 * kSecond;
+  rig.turn();
+  rig.grant_as_asked();
+  rig.turn();
+  ASSERT_EQ(rig.request.ask, RegistryAsk::acquire);
+  EXPECT_EQ(rig.request.unvouched_tick, rig.wall_tick() + kLayout.ticks_covering(63 * kSecond));
+}
+
 TEST(Keeper, a_failed_or_unknown_write_publishes_nothing_and_is_asked_again) {
   Rig rig;
   rig.start();
