@@ -15,7 +15,7 @@ PG_SRCS = src/pg/module.cpp src/pg/settings.cpp src/pg/shmem.cpp src/pg/internal
 	src/pg/issue.cpp src/pg/type.cpp src/pg/codec.cpp src/pg/time_predicates.cpp src/pg/views.cpp src/pg/worker.cpp \
 	src/pg/clocks.cpp src/pg/mailbox.cpp src/pg/operations.cpp src/pg/registry_link.cpp \
 	src/pg/worker_report.cpp src/pg/secrecy.cpp src/pg/mask.cpp src/pg/nextval.cpp \
-	src/pg/scopes.cpp src/pg/statistics.cpp src/pg/observe.cpp src/pg/foreign_text.cpp
+	src/pg/scopes.cpp src/pg/statistics.cpp src/pg/observe.cpp src/pg/foreign_text.cpp src/pg/coordinator.cpp
 OBJS = $(CORE_SRCS:.cpp=.o) $(REGISTRY_SRCS:.cpp=.o) $(PG_SRCS:.cpp=.o)
 # A library of its own, which only the worker loads, and only for a fleet: libpq
 # and libcurl stay out of the postmaster and the backends.
@@ -66,6 +66,8 @@ uninstall: uninstall-network
 .PHONY: uninstall-network
 uninstall-network:
 	rm -f '$(DESTDIR)$(pkglibdir)/idgen_network$(DLSUFFIX)'
+# Named as targets, or make would take a new source file's object for an intermediate one.
+$(OBJS) $(NETWORK_OBJS): $(ROOT)Makefile
 -include $(wildcard $(SRCS:.cpp=.d))
 else
 all install clean:

@@ -136,10 +136,10 @@ WHERE a.attrelid = i.indexrelid AND c.oid = i.indclass[a.attnum - 1] AND a.attty
 -- Tools take a default with "nextval" in its text for a sequence's.
 CREATE FUNCTION @extschema@.snowflake_id() RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval' LANGUAGE C VOLATILE PARALLEL SAFE;
-COMMENT ON FUNCTION @extschema@.snowflake_id() IS 'next ID, as snowflake_nextval(): for tools that take that name for a sequence''s';
+COMMENT ON FUNCTION @extschema@.snowflake_id() IS 'next ID, as snowflake_nextval(): for tools that treat a default that contains "nextval" as a sequence''s';
 CREATE FUNCTION @extschema@.snowflake_id(scope text) RETURNS @extschema@.snowflakeid
     AS 'MODULE_PATHNAME', 'idgen_nextval_in' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION @extschema@.snowflake_id(text) IS 'next ID of a scope, as snowflake_nextval(scope): for tools that take that name for a sequence''s';
+COMMENT ON FUNCTION @extschema@.snowflake_id(text) IS 'next ID of a scope, as snowflake_nextval(scope): for tools that treat a default that contains "nextval" as a sequence''s';
 
 -- Forms that take integers go out of the way of those that take bigint; what was
 -- made with them keeps them.
@@ -168,6 +168,23 @@ COMMENT ON FUNCTION @extschema@.snowflake_reserve_run(bigint, text) IS 'the firs
 
 ------------------------------------------------------------------------------
 -- Scopes
+
+CREATE OR REPLACE FUNCTION @extschema@.snowflake_drop_scope(name text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    IF name = 'default' THEN
+        RAISE EXCEPTION 'cannot drop scope "default"'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'It is the scope of snowflake_nextval() without an argument.';
+    END IF;
+    DELETE FROM idgen_internal.scope AS s WHERE s.name::text = name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'scope "%" does not exist', name
+            USING ERRCODE = 'undefined_object';
+    END IF;
+END
+$$;
 
 ------------------------------------------------------------------------------
 -- Decoding and encoding
@@ -291,7 +308,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.snowflake_backfill_slots(timestamptz, timestamptz, bigint, integer, integer)
-    IS 'hands out slots for rows of past times, never the same ones again: in each tick from first_tick to last_tick as many sequence numbers as width, from first_sequence on';
+    IS 'hands out slots for rows with past timestamps, each slot once: width sequence numbers from first_sequence on, in every tick from first_tick to last_tick';
 
 ------------------------------------------------------------------------------
 -- A fleet's coordinator
@@ -306,7 +323,8 @@ CREATE OR REPLACE FUNCTION idgen_internal.took_over() RETURNS timestamptz
     RETURN (SELECT f.modification FROM pg_stat_file(
         'pg_wal/' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) || '.history', true) AS f);
 
--- A fleet that lives here goes on. A name that was too long is for display only.
+-- A fleet that lives here goes on. Names are for display only, and no instance takes more
+-- lanes than 64: rows beyond these bounds were written by hand.
 ALTER TABLE idgen_internal.fleet
     ADD COLUMN database oid NOT NULL DEFAULT 0,
     ADD COLUMN relation oid NOT NULL DEFAULT 0;
@@ -316,6 +334,8 @@ UPDATE idgen_internal.fleet SET
         WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database());
 UPDATE idgen_internal.node SET name = pg_catalog.left(name, 50)
     WHERE pg_catalog.octet_length(name) OPERATOR(pg_catalog.>) 200;
+UPDATE idgen_internal.node SET log2_lanes = CASE WHEN log2_lanes OPERATOR(pg_catalog.<) 0 THEN 0 ELSE 6 END
+    WHERE log2_lanes OPERATOR(pg_catalog.<) 0 OR log2_lanes OPERATOR(pg_catalog.>) 6;
 ALTER TABLE idgen_internal.fleet
     ADD CONSTRAINT fleet_layout_length CHECK (octet_length(layout) <= 1000 AND octet_length(epoch) <= 100);
 ALTER TABLE idgen_internal.node
@@ -323,7 +343,7 @@ ALTER TABLE idgen_internal.node
     ADD CONSTRAINT node_lanes CHECK (log2_lanes BETWEEN 0 AND 6),
     ADD CONSTRAINT node_name_length CHECK (octet_length(name) <= 200);
 COMMENT ON COLUMN idgen_internal.fleet.database IS 'OID of the database that the generation was made in; 0 in a row that was restored, replicated or copied';
-COMMENT ON COLUMN idgen_internal.fleet.relation IS 'OID of the table that the generation was made in, likewise';
+COMMENT ON COLUMN idgen_internal.fleet.relation IS 'OID of the table that the generation was made in; 0 in a row that was restored, replicated or copied';
 
 -- The place of the fleet is part of its identity: a database that is dropped and restored
 -- in its own cluster, or made from a template, keeps the cluster's identifier and timeline.
@@ -333,12 +353,41 @@ CREATE FUNCTION idgen_internal.fleet_place(OUT database oid, OUT relation oid)
 $$;
 COMMENT ON FUNCTION idgen_internal.fleet_place() IS 'OIDs of this database and of its table idgen_internal.fleet';
 
+-- True within the functions below that write a fleet: their SET clause turns the setting
+-- on, for the time of the call. Other than that only superusers can.
+CREATE FUNCTION idgen_internal.fleet_writing() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'idgen_fleet_writing' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION idgen_internal.fleet_writing() IS 'whether a function of the extension is writing the fleet';
+
+-- For rows that come again where no fleet lives: what is there is raised, not lowered.
+CREATE FUNCTION idgen_internal.fleet_merge(came idgen_internal.fleet) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    SET idgen.fleet_writing = on AS $$
+BEGIN
+    UPDATE idgen_internal.fleet AS f SET
+        base = greatest(f.base, came.base),
+        generation = greatest(f.generation, came.generation) + 1;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_merge(idgen_internal.fleet) IS 'raises a fleet that was restored or replicated to what came again; false if there is none';
+CREATE FUNCTION idgen_internal.fleet_merge(came idgen_internal.node) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    SET idgen.fleet_writing = on AS $$
+BEGIN
+    UPDATE idgen_internal.node AS n SET
+        ceiling = greatest(n.ceiling, came.ceiling),
+        epoch = greatest(n.epoch, came.epoch),
+        revision = greatest(n.revision, came.revision) + 1
+    WHERE n.node = came.node;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_merge(idgen_internal.node) IS 'raises a node that was restored or replicated to what came again; false if there is none';
+
 -- Restores, replication, COPY and scripts write nothing into a fleet that lives here.
--- Only the functions below do, which the call under way tells: a setting could be left on.
 CREATE FUNCTION idgen_internal.fleet_guard() RETURNS trigger
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    calls text;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         RAISE EXCEPTION 'cannot truncate table %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME
@@ -346,8 +395,7 @@ BEGIN
                   DETAIL = 'The ceilings of a fleet must not be lost.';
     END IF;
 
-    GET DIAGNOSTICS calls = PG_CONTEXT;
-    IF calls ~ '(^|\n)[^"\n]*idgen_internal\.fleet_(write|create|raise)\(' THEN
+    IF idgen_internal.fleet_writing() THEN
         IF TG_OP = 'INSERT' THEN
             RETURN NEW;
         ELSIF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'node' THEN
@@ -360,37 +408,51 @@ BEGIN
                 RETURN NEW;
             END IF;
         END IF;
-        RAISE EXCEPTION 'cannot lower a ceiling, an epoch, a revision or a generation of a fleet'
+        RAISE EXCEPTION 'cannot lower a ceiling, a node epoch, a revision or a generation of a fleet'
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
 
-    IF TG_OP = 'INSERT' THEN
-        IF EXISTS (
-            SELECT FROM idgen_internal.fleet AS f, pg_control_system() AS c, idgen_internal.fleet_place() AS p
-            WHERE f.system = c.system_identifier AND f.database = p.database AND f.relation = p.relation) THEN
-            RETURN NULL;
-        END IF;
-        -- What is restored where no fleet lives is kept, so that no other is founded in its
-        -- place. It belongs to nowhere until an operator raises its ceilings.
-        IF TG_TABLE_NAME = 'fleet' THEN
-            NEW.database := 0;
-            NEW.relation := 0;
-        ELSIF octet_length(NEW.name) > 200 THEN
-            NEW.name := left(NEW.name, 50);
-        END IF;
-        RETURN NEW;
+    IF TG_OP <> 'INSERT' AND current_setting('session_replication_role') <> 'replica' THEN
+        RAISE EXCEPTION 'cannot write table %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'Only the instances of the fleet change it.',
+                  HINT = 'To have a node never handed out, call snowflake_retire_node(). To begin another fleet, use another database.';
     END IF;
-    -- A subscription goes on.
-    IF current_setting('session_replication_role') = 'replica' THEN
+    -- A subscription goes on, whatever it brings.
+    IF TG_OP = 'DELETE' OR EXISTS (
+        SELECT FROM idgen_internal.fleet AS f, pg_control_system() AS c, idgen_internal.fleet_place() AS p
+        WHERE f.system = c.system_identifier AND f.database = p.database AND f.relation = p.relation) THEN
         RETURN NULL;
     END IF;
-    RAISE EXCEPTION 'cannot write table %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME
-        USING ERRCODE = 'object_not_in_prerequisite_state',
-              DETAIL = 'Only the instances of the fleet change it.';
+
+    -- What is restored where no fleet lives is kept, so that no other is founded in its
+    -- place. It belongs to nowhere until an operator raises its ceilings.
+    IF TG_OP = 'INSERT' THEN
+        IF idgen_internal.fleet_merge(NEW) THEN
+            RETURN NULL;
+        END IF;
+    ELSIF TG_TABLE_NAME = 'fleet' THEN
+        NEW.id := OLD.id;
+        NEW.base := greatest(OLD.base, NEW.base);
+        NEW.generation := greatest(OLD.generation, NEW.generation);
+    ELSE
+        NEW.node := OLD.node;
+        NEW.ceiling := greatest(OLD.ceiling, NEW.ceiling);
+        NEW.epoch := greatest(OLD.epoch, NEW.epoch);
+        NEW.revision := greatest(OLD.revision, NEW.revision);
+    END IF;
+    IF TG_TABLE_NAME = 'fleet' THEN
+        NEW.database := 0;
+        NEW.relation := 0;
+    ELSIF octet_length(NEW.name) > 200 THEN
+        NEW.name := left(NEW.name, 50);
+    END IF;
+    RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION idgen_internal.fleet_guard() IS 'lets only idgen''s own functions write a fleet, and lowers nothing';
-REVOKE ALL ON FUNCTION idgen_internal.fleet_place(), idgen_internal.fleet_guard() FROM PUBLIC;
+REVOKE ALL ON FUNCTION idgen_internal.fleet_place(), idgen_internal.fleet_writing(), idgen_internal.fleet_guard(),
+    idgen_internal.fleet_merge(idgen_internal.fleet), idgen_internal.fleet_merge(idgen_internal.node) FROM PUBLIC;
 
 CREATE TRIGGER fleet_guard BEFORE INSERT OR UPDATE OR DELETE ON idgen_internal.fleet
     FOR EACH ROW EXECUTE FUNCTION idgen_internal.fleet_guard();
@@ -470,8 +532,42 @@ CREATE FUNCTION idgen_internal.fleet_latest_generation(generation bigint) RETURN
         (extract(epoch FROM clock_timestamp() + interval '10 years') * 1000)::bigint)
 $$;
 COMMENT ON FUNCTION idgen_internal.fleet_latest_generation(bigint) IS 'the highest generation that may follow one';
+
+-- No setting takes a ceiling further than idgen.max_clock_skew (25 days at most) and two
+-- hours beyond the clock, or beyond what all ceilings were raised to.
+CREATE FUNCTION idgen_internal.fleet_farthest(layout text, epoch text, base bigint) RETURNS bigint
+    LANGUAGE sql VOLATILE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT least(greatest(floor(extract(epoch FROM clock_timestamp() - fleet_farthest.epoch::timestamptz) * 1000000 / t.us), base)
+        + ceil(30 * 86400 * 1000000::numeric / t.us), 9223372036854775807)::bigint
+    FROM regexp_match(layout, ' tick:([1-9][0-9]{0,8})(us|ms|s)$') AS m (parts),
+        LATERAL (SELECT parts[1]::numeric * CASE parts[2] WHEN 'us' THEN 1 WHEN 'ms' THEN 1000 ELSE 1000000 END AS us) AS t
+    WHERE parts IS NOT NULL AND fleet_farthest.epoch ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z$'
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_farthest(text, text, bigint) IS 'the tick 30 days after now, or after the base if that is later; null if layout or epoch are malformed';
+
+CREATE FUNCTION idgen_internal.fleet_force() RETURNS void
+    LANGUAGE sql VOLATILE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS '';
+COMMENT ON FUNCTION idgen_internal.fleet_force() IS 'does nothing; who may execute it may raise ceilings further than 30 days ahead of the clock';
+
+CREATE FUNCTION idgen_internal.fleet_check_raise(layout text, epoch text, highest bigint) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    farthest constant bigint := idgen_internal.fleet_farthest(layout, epoch, 0);
+BEGIN
+    IF farthest IS NULL THEN
+        RAISE EXCEPTION 'the layout or the epoch of the fleet is malformed'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF highest NOT BETWEEN 0 AND farthest AND NOT has_function_privilege(session_user, 'idgen_internal.fleet_force()', 'EXECUTE') THEN
+        RAISE EXCEPTION 'ceilings would be raised further than 30 days ahead of the coordinator''s clock; to allow that, run GRANT EXECUTE ON FUNCTION idgen_internal.fleet_force() TO % in its database', quote_ident(session_user)
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_check_raise(text, text, bigint) IS 'reports an error unless ceilings may be raised as far as to a tick';
 REVOKE ALL ON FUNCTION idgen_internal.fleet_bound(text, bigint, bigint, bigint),
-    idgen_internal.fleet_latest_generation(bigint) FROM PUBLIC;
+    idgen_internal.fleet_latest_generation(bigint), idgen_internal.fleet_farthest(text, text, bigint),
+    idgen_internal.fleet_force(), idgen_internal.fleet_check_raise(text, text, bigint) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION idgen_internal.fleet_read(first bigint, last bigint) RETURNS json
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -529,13 +625,15 @@ CREATE OR REPLACE FUNCTION idgen_internal.fleet_write(
     system bigint, name text, alive_ms bigint, recorded_us bigint, skew_us bigint, lead_us bigint,
     window_us bigint)
     RETURNS json
-    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET idgen.fleet_writing = on AS $$
 #variable_conflict use_column
 DECLARE
     now_at constant timestamptz := clock_timestamp();
     clock_us constant bigint := (extract(epoch FROM now_at) * 1000000)::bigint;
     epoch_start constant timestamptz := timestamptz 'epoch';
     tolerance_us bigint; -- lead_left() of src/registry/fleet_store.h
+    farthest bigint;
     highest bigint;
     changed bigint;
 BEGIN
@@ -556,8 +654,9 @@ BEGIN
     END IF;
     -- Writers pass each other; a raise waits for all of them, and they for it.
     LOCK TABLE idgen_internal.fleet IN ROW SHARE MODE;
-    SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 16)
-        INTO tolerance_us
+    SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 16),
+            coalesce(idgen_internal.fleet_farthest(f.layout, f.epoch, f.base), 0)
+        INTO tolerance_us, farthest
         FROM idgen_internal.fleet AS f, pg_control_system() AS c, idgen_internal.fleet_place() AS p
         WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base
             AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline()
@@ -571,6 +670,10 @@ BEGIN
             (skew_us + window_us) / 1000000
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Set the clocks right: one bad clock must not use nodes up.';
+    END IF;
+    -- By this server's own count.
+    IF window_us > 0 THEN
+        PERFORM idgen_internal.fleet_bound('ceiling', ceiling, 0, farthest);
     END IF;
 
     IF 0 = ANY (revisions) THEN
@@ -604,18 +707,21 @@ BEGIN
     IF changed <> cardinality(nodes) THEN
         RAISE EXCEPTION 'a node is not what it was' USING ERRCODE = 'serialization_failure';
     END IF;
-    RETURN json_build_object('revision', (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint);
+    RETURN json_build_object('revision', (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint,
+        'node_bytes', pg_relation_size('idgen_internal.node'));
 END
 $$;
 
 CREATE OR REPLACE FUNCTION idgen_internal.fleet_create(id uuid, layout text, epoch text, generation bigint, base bigint, raised_us bigint)
     RETURNS boolean
-    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET idgen.fleet_writing = on AS $$
 BEGIN
     PERFORM idgen_internal.fleet_check();
     PERFORM idgen_internal.fleet_bound('generation', generation, 1, idgen_internal.fleet_latest_generation(0)),
         idgen_internal.fleet_bound('the length of the layout', octet_length(layout), 1, 1000),
-        idgen_internal.fleet_bound('the length of the epoch', octet_length(epoch), 1, 100);
+        idgen_internal.fleet_bound('the length of the epoch', octet_length(epoch), 1, 100),
+        idgen_internal.fleet_check_raise(layout, epoch, base);
     IF generation > 1 THEN -- an operator's raise
         PERFORM idgen_internal.fleet_guard_again();
     ELSIF NOT idgen_internal.fleet_guarded() OR EXISTS (SELECT FROM idgen_internal.node) THEN
@@ -635,7 +741,8 @@ $$;
 CREATE OR REPLACE FUNCTION idgen_internal.fleet_raise(
     old_generation bigint, old_base bigint, generation bigint, base bigint, raised_us bigint,
     nodes bigint[], revisions bigint[], ceilings bigint[]) RETURNS boolean
-    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET idgen.fleet_writing = on AS $$
 #variable_conflict use_column
 DECLARE
     changed bigint;
@@ -645,6 +752,10 @@ BEGIN
         idgen_internal.fleet_latest_generation(old_generation));
     PERFORM idgen_internal.fleet_guard_again();
     LOCK TABLE idgen_internal.fleet IN EXCLUSIVE MODE;
+    PERFORM idgen_internal.fleet_check_raise(f.layout, f.epoch,
+            greatest(fleet_raise.base, (SELECT max(c) FROM unnest(ceilings) AS c)))
+        FROM idgen_internal.fleet AS f
+        WHERE f.generation = old_generation AND f.base = old_base;
     UPDATE idgen_internal.fleet AS f SET
         generation = fleet_raise.generation,
         base = fleet_raise.base,
@@ -673,6 +784,8 @@ $$;
 
 ------------------------------------------------------------------------------
 -- State and statistics
+
+COMMENT ON VIEW @extschema@.snowflake_clock_events IS 'what happened to the clock since shared memory was initialized, the last 128 events';
 
 -- Made again, as 0.1.0 bound operators of the extension's schema, too.
 CREATE OR REPLACE FUNCTION idgen_internal.coordinated_fleet(
@@ -728,7 +841,7 @@ CREATE FUNCTION idgen_internal.registry_space(
 COMMENT ON FUNCTION idgen_internal.registry_space() IS 'implementation of the view snowflake_registry_space';
 CREATE VIEW @extschema@.snowflake_registry_space AS
     SELECT s.* FROM idgen_internal.registry_space() AS s;
-COMMENT ON VIEW @extschema@.snowflake_registry_space IS 'how full the databases of the members of an etcd are that this instance leases from, as last read; empty for other registries';
+COMMENT ON VIEW @extschema@.snowflake_registry_space IS 'how full the database of each etcd member is, as last read; empty for other registries';
 
 ------------------------------------------------------------------------------
 -- Operations

@@ -155,9 +155,9 @@ bool understand(std::string_view json, std::string &why, const Read &read) {
     read(answer);
     return true;
   } catch (const Json::exception &e) {
-    why = std::string("the coordinator's answer can't be understood: ") + e.what();
+    why = std::string("the coordinator's answer cannot be understood: ") + e.what();
   } catch (const std::invalid_argument &e) {
-    why = std::string("the coordinator's answer can't be understood: ") + e.what();
+    why = std::string("the coordinator's answer cannot be understood: ") + e.what();
   }
   return false;
 }
@@ -168,9 +168,12 @@ bool parse_fleet(std::string_view json, FleetView &view, std::string &why) {
   return understand(json, why, [&view](const Json &read) { view = view_of(read); });
 }
 
-bool parse_written(std::string_view json, std::uint64_t &revision, std::string &why) {
-  return understand(json, why, [&revision](const Json &written) {
-    revision = number<std::uint64_t>(written, "revision");
+bool parse_written(std::string_view json, StoreResult &result) {
+  return understand(json, result.message, [&result](const Json &written) {
+    result.revision = number<std::uint64_t>(written, "revision");
+    // A coordinator whose extension is still 0.1.0 does not tell.
+    result.crowded =
+        written.contains("node_bytes") && number_or_null(written, "node_bytes") > kSpareBytes;
   });
 }
 

@@ -18,8 +18,9 @@ namespace idgen {
 // fleet_read()'s. False, and `why`, if it isn't such an answer.
 bool parse_fleet(std::string_view json, FleetView &view, std::string &why);
 
-// fleet_write()'s: the revision. Likewise.
-bool parse_written(std::string_view json, std::uint64_t &revision, std::string &why);
+// fleet_write()'s: the revision, and whether the table of nodes has grown. False, and the
+// result's message, if it isn't such an answer.
+bool parse_written(std::string_view json, StoreResult &result);
 
 }  // namespace idgen
 

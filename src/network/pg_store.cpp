@@ -408,10 +408,11 @@ void PgStore::judge_error(const PGresult *error, StoreResult &result) {
     result.outcome = StoreOutcome::refused;
   } else if (state == "42501") {
     result.outcome = StoreOutcome::refused;
-    result.message += "; the role may be let by snowflake_allow_leasing() in the coordinator";
+    result.message +=
+        "; call snowflake_allow_leasing() for this role in the coordinator's database";
   } else if (state == "42883" || state == "3F000" || state == "42P01") {
     result.outcome = StoreOutcome::refused;
-    result.message += "; the coordinator's database wants CREATE EXTENSION idgen";
+    result.message += "; run CREATE EXTENSION idgen in the coordinator's database";
   }
   if (state == "0A000") result.message = "the coordinator is a standby";  // READ WRITE was refused
   if (state == "25006" || state == "0A000") host_ = (host_ + 1) % target_.hosts.size();
@@ -424,7 +425,7 @@ void PgStore::take_rows(const char *json, StoreResult &result) {
       result.outcome = StoreOutcome::done;
       break;
     case Task::write:
-      if (!parse_written(json, result.revision, result.message)) return;
+      if (!parse_written(json, result)) return;
       result.nodes = write_.nodes;
       for (FleetNode &node : result.nodes) {
         node.revision += 1;

@@ -1,5 +1,6 @@
 // The library's entry.
 
+#include "pg/coordinator.h"
 #include "pg/layouts.h"
 #include "pg/prelude.h"
 #include "pg/scopes.h"
@@ -18,7 +19,8 @@ void _PG_init(void);
 void _PG_init(void) {
   idgen::pg::watch_layouts();
   idgen::pg::watch_scopes();
-  // Loaded by a function call: decoding works, and nothing else is offered.
+  idgen::pg::define_fleet_writing();
+  // Loaded by a function call: decoding works, and coordinating a fleet.
   if (!process_shared_preload_libraries_in_progress) return;
   idgen::pg::install_log_hook();
   idgen::pg::define_settings();

@@ -38,6 +38,7 @@ constexpr std::int64_t kLeaveNs = 500'000'000;
 constexpr std::int64_t kKernelIntervalNs = 1'000'000'000;
 constexpr std::int64_t kEndWarningUs = std::int64_t{2} * 365 * 86400 * 1000000;
 constexpr std::int64_t kEndWarningIntervalNs = std::int64_t{86400} * 1000000000;
+constexpr std::int64_t kLookIntervalNs = std::int64_t{3600} * 1000000000;
 
 class Worker {
  public:
@@ -60,6 +61,8 @@ class Worker {
   bool obey(const Mailbox::Call &call);
   bool ask_registry(const Mailbox::Call &call);
   void finish_call();
+  void look_at_fleet(std::int64_t now);
+  void finish_look();
   void consider_candidate();
   void tell_candidate(const std::string &why);
   void go_over();
@@ -76,6 +79,7 @@ class Worker {
   Keeper keeper_;
   RegistryReply reply_;
   bool asks_for_operator_ = false;  // the request in flight is an operator's
+  bool looks_ = false;              // it is of look_at_fleet()
   std::string warned_;              // of what the registry says, last
   std::string told_candidate_;      // of what keeps the candidate from being used, last
   std::int64_t asked_at_ = 0;       // when the last request of the keeper's was begun
@@ -88,6 +92,7 @@ class Worker {
   bool told_stopped_ = false;  // that no IDs are issued
   std::int64_t next_kernel_ = 0;
   std::int64_t next_end_warning_ = 0;
+  std::int64_t next_look_ = 0;
 };
 
 ClockSample Worker::sample() {
@@ -158,18 +163,19 @@ void Worker::consider_candidate() {
 void Worker::tell_candidate(const std::string &why) {
   if (why.empty() || why == told_candidate_) return;
   told_candidate_ = why;
-  report_error(("idgen.registry was changed, and the new one can't be used yet: " + why).c_str());
+  report_error(("idgen.registry was changed, and the new one cannot be used yet: " + why).c_str());
   ereport(WARNING, (errmsg("idgen: idgen.registry was changed, and the new one cannot be used yet"),
                     errdetail("The instance stays with registry \"%s\". The reason: %s.",
                               link_.name().c_str(), why.c_str()),
-                    errhint("Correct the setting and reload the configuration. The setting takes "
-                            "full effect when the server is restarted.")));
+                    errhint("If the setting is wrong, correct it and reload the configuration. The "
+                            "switch is made as soon as the new registry can be used; after a "
+                            "restart only the new setting counts.")));
 }
 
 // The candidate is the registry from now on.
 void Worker::go_over() {
   if (asks_for_operator_) answer_call(false, "the setting idgen.registry was changed");
-  asks_for_operator_ = false;
+  asks_for_operator_ = looks_ = false;
   link_.promote();
   outdate_fleet();
   told_candidate_.clear();
@@ -177,7 +183,7 @@ void Worker::go_over() {
   report_caution(link_.caution());
   report_space({});
   clear_error();
-  ereport(LOG, (errmsg("idgen: the registry is \"%s\" now", link_.name().c_str())));
+  ereport(LOG, (errmsg("idgen: the registry is now \"%s\"", link_.name().c_str())));
 }
 
 // Every change of the grant ends here. Waiters look again.
@@ -316,7 +322,7 @@ void Worker::note_reply() {
 // Once a day, from two years before.
 void Worker::warn_of_end(std::int64_t now) {
   if (now < next_end_warning_ || keeper_.grant().state != GrantState::active) return;
-  const std::int64_t end_us = instance_layout.end_us();
+  const std::int64_t end_us = tick_start_us(instance_layout, issue_layout.max_ceiling());
   if (end_us - tick_start_us(instance_layout, keeper_.issuing_tick(now)) >= kEndWarningUs) return;
   next_end_warning_ = now + kEndWarningIntervalNs;
   ereport(WARNING,
@@ -407,6 +413,21 @@ bool Worker::ask_registry(const Mailbox::Call &call) {
   return true;
 }
 
+// A table of nodes that has grown shows in the answers to renewals, and why in a read. What
+// there is to warn of is told with the next reply.
+void Worker::look_at_fleet(std::int64_t now) {
+  if (now < next_look_ || !link_.registry().crowded() || !keeper_.begin_other()) return;
+  next_look_ = now + kLookIntervalNs;
+  link_.registry().begin(keeper_.request(RegistryAsk::list, sample(), keeper_policy()));
+  looks_ = true;
+}
+
+void Worker::finish_look() {
+  looks_ = false;
+  keeper_.end_other();
+  if (reply_.outcome == RegistryOutcome::done) report_fleet(*link_.registry().fleet());
+}
+
 // An operator's request of the registry has its reply.
 void Worker::finish_call() {
   asks_for_operator_ = false;
@@ -437,8 +458,12 @@ Wait Worker::turn() {
   const KeeperPolicy policy = keeper_policy();
   Turn turn = keeper_.turn(sample(), policy);
   carry_out(turn);
+  look_at_fleet(monotonic_ns());
   while (keeper_.waiting() && poll()) {
-    if (asks_for_operator_) {
+    if (looks_) {
+      finish_look();
+      turn = keeper_.turn(sample(), policy);
+    } else if (asks_for_operator_) {
       finish_call();
       turn = keeper_.turn(sample(), policy);
     } else if (keeper_.asks_candidate() && reply_.outcome != RegistryOutcome::done) {

@@ -210,6 +210,7 @@ FleetRegistry::Next FleetRegistry::on_written() {
     held_.clear();
     return answer(RegistryOutcome::lost, "the registry has lost what it had acknowledged");
   }
+  crowded_ = result_.crowded;
   note_seen(written_.root, result_.revision);
   std::vector<FleetNode> rows = std::move(result_.nodes);
   switch (request_.ask) {
@@ -270,7 +271,7 @@ FleetRegistry::Next FleetRegistry::resume() {
   if (!ours || !same_fleet || went_back(view_.root, view_.revision)) {
     held_.clear();
     return answer(RegistryOutcome::lost,
-                  "the registry doesn't name this incarnation any more as "
+                  "the registry no longer names this incarnation as "
                   "the holder of " +
                       node_text(request_.node, request_.log2_lanes));
   }

@@ -28,7 +28,7 @@
 // Each step that was acknowledged is written into the instance's own record, too:
 // it keeps order over a restart, whatever becomes of the fleet; the place to go on
 // from when registries are switched; and what was last seen of the fleet, so that
-// one that has gone back in time is recognised.
+// one that has gone back in time is recognized.
 
 #ifndef IDGEN_REGISTRY_FLEET_REGISTRY_H
 #define IDGEN_REGISTRY_FLEET_REGISTRY_H
@@ -64,6 +64,7 @@ class FleetRegistry final : public Registry {
     return step_ == Step::idle ? Wait{} : store_.waits_for();
   }
   const FleetView *fleet() const noexcept override { return &view_; }
+  bool crowded() const noexcept override { return crowded_; }
 
  private:
   enum class Step : std::uint8_t { idle, reading, creating, raising, writing };
@@ -139,7 +140,8 @@ class FleetRegistry final : public Registry {
   RegistryReply reply_;
   Step step_ = Step::idle;  // what the store is doing
   StoreResult result_;
-  FleetView view_;      // as last read
+  FleetView view_;  // as last read
+  bool crowded_ = false;
   bool whole_ = false;  // that of all nodes
   std::uint32_t first_read_ = 0;
   std::uint32_t last_read_ = 0;

@@ -163,6 +163,7 @@ struct StoreResult {
   std::string message;           // of all but done: one line, without a credential
   FleetView view;                // read
   std::uint64_t revision = 0;    // write, done: as in FleetView
+  bool crowded = false;          // write, done: a read may have something to warn of
   std::vector<FleetNode> nodes;  // write, done: as they are now
 };
 

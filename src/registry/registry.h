@@ -48,6 +48,8 @@ class Registry {
   virtual Wait waits_for() const noexcept = 0;
   // The fleet as last read; null for a registry of one instance.
   virtual const FleetView *fleet() const noexcept { return nullptr; }
+  // Whether the fleet should be read, as there may be something to warn of.
+  virtual bool crowded() const noexcept { return false; }
 };
 
 }  // namespace idgen

@@ -103,13 +103,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   using namespace idgen;
   const std::string_view text = fuzz::text_of(data, size);
   check_fleet(text);
-  std::uint64_t revision = 0;
-  std::string why;
-  if (parse_written(text, revision, why)) {
-    fuzz::require(Json::parse(text.begin(), text.end())["revision"] == revision,
+  StoreResult result;
+  if (parse_written(text, result)) {
+    fuzz::require(Json::parse(text.begin(), text.end())["revision"] == result.revision,
                   "a write's revision is what the answer says");
   } else {
-    fuzz::require(!why.empty(), "a refusal says why");
+    fuzz::require(!result.message.empty(), "a refusal says why");
   }
   return 0;
 }

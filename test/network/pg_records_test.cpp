@@ -118,18 +118,23 @@ TEST(PgRecords, nothing_is_cut_to_fit) {
     FleetView view;
     std::string why;
     EXPECT_FALSE(parse_fleet(wrong, view, why)) << wrong;
-    EXPECT_NE(why.find("can't be understood"), std::string::npos) << why;
+    EXPECT_NE(why.find("cannot be understood"), std::string::npos) << why;
   }
 }
 
 TEST(PgRecords, a_write_has_a_revision) {
-  std::uint64_t revision = 0;
-  std::string why;
-  EXPECT_TRUE(parse_written(R"({"revision":12})", revision, why)) << why;
-  EXPECT_EQ(revision, 12U);
-  for (const char *wrong : {"", "null", "{}", "[]", R"({"revision":null})", R"({"revision":-1})",
-                            R"({"revision":1.0})", R"({"revision":"1"})"}) {
-    EXPECT_FALSE(parse_written(wrong, revision, why)) << wrong;
+  StoreResult result;
+  EXPECT_TRUE(parse_written(R"({"revision":12})", result)) << result.message;
+  EXPECT_EQ(result.revision, 12U);
+  EXPECT_FALSE(result.crowded) << "0.1.0 does not tell";
+  EXPECT_TRUE(parse_written(R"({"revision":13,"node_bytes":8192})", result)) << result.message;
+  EXPECT_FALSE(result.crowded);
+  EXPECT_TRUE(parse_written(R"({"revision":14,"node_bytes":33554432})", result)) << result.message;
+  EXPECT_TRUE(result.crowded);
+  for (const char *wrong :
+       {"", "null", "{}", "[]", R"({"revision":null})", R"({"revision":-1})", R"({"revision":1.0})",
+        R"({"revision":"1"})", R"({"revision":1,"node_bytes":"many"})"}) {
+    EXPECT_FALSE(parse_written(wrong, result)) << wrong;
   }
 }
 

@@ -35,7 +35,10 @@ CREATE TEMP VIEW coordinating AS
 CREATE TEMP VIEW looking AS
     SELECT unnest(ARRAY['instance', 'clock', 'clock_events', 'stats', 'configured_layout', 'layout_guard',
         'worker_stats', 'registry_space', 'scope_guard', 'leased_fleet', 'timeline', 'took_over', 'fleet_check',
-        'fleet_place', 'fleet_guard', 'fleet_guarded', 'fleet_guard_again', 'fleet_latest_generation'])::name AS name;
+        'fleet_place', 'fleet_guard', 'fleet_guarded', 'fleet_guard_again', 'fleet_latest_generation', 'fleet_writing',
+        'fleet_merge', 'fleet_farthest', 'fleet_force', 'fleet_check_raise'])::name AS name;
+CREATE TEMP VIEW writing AS
+    SELECT unnest(ARRAY['fleet_write', 'fleet_create', 'fleet_raise', 'fleet_merge'])::name AS name;
 
 -- Functions
 SELECT is_empty(
@@ -62,15 +65,16 @@ SELECT is_empty(
     $$ SELECT signature FROM functions WHERE prosecdef
          AND NOT (CASE WHEN internal THEN proname IN (SELECT name FROM coordinating) OR proname IN ('coordinated_fleet', 'fleet_guard')
                  ELSE proname IN ('snowflake_create_layout', 'snowflake_create_scope', 'snowflake_drop_scope', 'snowflake_backfill_slots') END
-             AND proconfig = ARRAY['search_path=pg_catalog, pg_temp'] AND NOT has_function_privilege('public', oid, 'EXECUTE')) $$,
+             AND proconfig[1] = 'search_path=pg_catalog, pg_temp' AND NOT has_function_privilege('public', oid, 'EXECUTE')) $$,
     'nothing runs with its owner''s rights, but what coordinates, adds or drops a layout or scope, or hands out slots: not for everybody, by no search path but its own');
 SELECT is_empty(
     $$ SELECT signature FROM functions
        WHERE prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('plpgsql', 'sql'))
          AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']
+             || CASE WHEN proname IN (SELECT name FROM writing) THEN ARRAY['idgen.fleet_writing=on'] ELSE '{}' END
          -- These are inlined, which a setting would prevent. Their operators are bound.
          AND NOT (prosqlbody IS NOT NULL AND 'idgen_internal.any_numeric'::regtype = ANY (proargtypes)) $$,
-    'what is written in SQL finds names in pg_catalog alone');
+    'what is written in SQL finds names in pg_catalog alone; only what writes a fleet may write it');
 SELECT is(
     (SELECT string_agg(signature, ' ' ORDER BY signature) FROM functions WHERE NOT internal AND proretset),
     'snowflake_batch(bigint) snowflake_batch(bigint,text) snowflake_reserve(bigint) snowflake_reserve(bigint,text)',
@@ -103,7 +107,7 @@ SELECT is_empty(
 SELECT is_empty(
     $$ SELECT signature FROM functions
        WHERE internal AND prokind = 'f' AND pronargs > 0 AND NOT (proisstrict
-         AND proparallel = CASE WHEN proname IN (SELECT name FROM coordinating) THEN 'u' ELSE 's' END) $$,
+         AND proparallel = CASE WHEN proname IN (SELECT name FROM coordinating UNION SELECT name FROM writing) THEN 'u' ELSE 's' END) $$,
     'internals that have arguments are strict and, but for what writes, parallel safe');
 
 SELECT is(

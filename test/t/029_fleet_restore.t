@@ -69,7 +69,7 @@ refuses_until_raised('a restored dump', $one, qr/the registry was made (on anoth
 
 $from = -s $one->logfile;
 $restored->safe_psql('postgres', 'DROP EXTENSION idgen CASCADE');
-poll_log($one, qr/wants CREATE EXTENSION idgen/, $from);
+poll_log($one, qr/run CREATE EXTENSION idgen/, $from);
 pass('without the extension the coordinator is refused, and the log says what it wants');
 $restored->safe_psql('postgres', "CREATE EXTENSION idgen; SELECT snowflake_allow_leasing('leaser')");
 refuses_until_raised('an empty coordinator', $one, qr/the registry is empty, although/, $from);

@@ -170,8 +170,8 @@ my $write = q{SELECT idgen_internal.fleet_write(f.generation, f.base, ARRAY[n.no
     'h', n.holder, n.ceiling - 1, 1, 0, 1, 'x', 1000, 1, 1, 1, 1) FROM idgen_internal.fleet f, idgen_internal.node n WHERE n.state = 'h'};
 is((sqlstate_of($coordinator, $write, dbname => 'reg'))[0], '40001', 'no function lowers a ceiling');
 # Nor could one that the triggers take for idgen's own, with a mistake in it.
-$coordinator->safe_psql('reg', 'CREATE FUNCTION idgen_internal.fleet_write(statement text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE statement; END $$');
-sub mistake_of { return (sqlstate_of($coordinator, "BEGIN; SELECT idgen_internal.fleet_write('$_[0]'); ROLLBACK", dbname => 'reg'))[0] }
+$coordinator->safe_psql('reg', 'CREATE FUNCTION mistake(statement text) RETURNS void LANGUAGE plpgsql SET idgen.fleet_writing = on AS $$ BEGIN EXECUTE statement; END $$');
+sub mistake_of { return (sqlstate_of($coordinator, "BEGIN; SELECT mistake('$_[0]'); ROLLBACK", dbname => 'reg'))[0] }
 is(mistake_of('UPDATE idgen_internal.node SET revision = revision + 1, ceiling = ceiling + 1'), 'none', 'such a function may raise');
 for my $change ('node SET revision = revision + 1, ceiling = ceiling - 1', 'node SET revision = revision + 1, epoch = epoch - 1',
     'node SET ceiling = ceiling + 1', 'node SET revision = revision + 1, node = node + 100',
@@ -179,7 +179,22 @@ for my $change ('node SET revision = revision + 1, ceiling = ceiling - 1', 'node
     is(mistake_of("UPDATE idgen_internal.$change"), '55000', "refused even so: $change");
 }
 is(mistake_of("DELETE FROM idgen_internal.$_"), '55000', "and to delete from $_") for 'node', 'fleet';
-$coordinator->safe_psql('reg', 'DROP FUNCTION idgen_internal.fleet_write(text)');
+$coordinator->safe_psql('reg', 'DROP FUNCTION mistake(text)');
+# The database's owner may restore rows, but writes none here, whatever it pretends to be.
+$coordinator->safe_psql('reg', 'CREATE ROLE tenant LOGIN; ALTER DATABASE reg OWNER TO tenant; GRANT CREATE ON SCHEMA public TO tenant');
+my $row = "INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes) VALUES (2, 1, 1, ''h'', 9, 0), (3, 1, 1, ''h'', 9, 0)";
+my @tenant = (dbname => 'reg', extra_params => [ '-U', 'tenant' ]);
+for my $trick (
+    "DO \$x\$ BEGIN EXECUTE E'$row /*\\nidgen_internal.fleet_write(*/'; END \$x\$",
+    "SET idgen.fleet_writing = on; DO \$x\$ BEGIN EXECUTE '$row'; END \$x\$",
+    "SELECT 1 FROM idgen_internal.fleet; CREATE FUNCTION fleet_write(s text) RETURNS void LANGUAGE plpgsql AS 'BEGIN EXECUTE s; END'; SELECT fleet_write('$row')") {
+    like((sqlstate_of($coordinator, $trick, @tenant))[0], qr/^(none|42501)$/, 'an owner of the database is let down');
+    is(rows(), $rows, 'and changes nothing');
+}
+my ($function) = sqlstate_of($coordinator, "SELECT snowflake_decode(1); SET idgen.fleet_writing = on", @tenant);
+is($function, '42501', 'the setting is for superusers alone');
+is( (sqlstate_of($coordinator, "SELECT snowflake_decode(1); CREATE FUNCTION tricky() RETURNS void LANGUAGE sql SET idgen.fleet_writing = on AS ''", @tenant))[0],
+    '42501', 'also as a clause of a function');
 
 # --- what the leasing role may ask for -----------------------------------------------------
 
@@ -201,6 +216,39 @@ is((sqlstate_of($coordinator, "SELECT idgen_internal.fleet_raise($_, 92233720368
 # Nor the first; and the layout has a length that others can read.
 for my $root ("'x', 'x', 9223372036854775807", "repeat('x', 1001), 'x', 1", "'x', repeat('x', 101), 1") {
     is((sqlstate_of($coordinator, "SELECT idgen_internal.fleet_create('00000000-0000-0000-0000-000000000001', $root, 0, 0)", dbname => 'reg', extra_params => [ '-U', 'leaser' ]))[0],
+        '22023', "no fleet is made of $root");
+}
+# Ceilings have an end, too: some time after now, by the coordinator's own count.
+my $far = "SELECT idgen_internal.fleet_write(f.generation, f.base, '{3}', ARRAY[coalesce(n.revision, 0)], ARRAY[coalesce(n.epoch, 0)], true,
+    'h', '00000000-0000-0000-0000-000000000001', %s, 0, 0, 1, 'x', 1000, 0, 0, 0, 1)
+    FROM idgen_internal.fleet AS f LEFT JOIN idgen_internal.node AS n ON n.node = 3";
+# Of the layout's milliseconds.
+my $in = "(extract(epoch FROM clock_timestamp() + interval '%s' - timestamptz '2010-01-01 UTC') * 1000)::bigint";
+$coordinator->safe_psql('reg', 'GRANT USAGE ON SCHEMA idgen_internal TO leaser; GRANT SELECT ON idgen_internal.fleet, idgen_internal.node TO leaser');
+my @leaser = (dbname => 'reg', extra_params => [ '-U', 'leaser' ]);
+sub as_leaser { return sqlstate_of($coordinator, "BEGIN; $_[0]; ROLLBACK", @leaser) }
+is((as_leaser(sprintf($far, sprintf($in, '29 days'))))[0], 'none', 'a ceiling within 30 days');
+for my $tick ('9223372036854775807', sprintf($in, '31 days')) {
+    my ($state, $err) = as_leaser(sprintf($far, $tick));
+    is($state, '22023', 'none beyond that');
+    like($err, qr/ceiling is out of range/, 'which the error names');
+}
+my $raise = 'SELECT idgen_internal.fleet_raise(generation, base, generation + 1, %s, 0, %s) FROM idgen_internal.fleet';
+my $none = "'{}', '{}', '{}'";
+is((as_leaser(sprintf($raise, sprintf($in, '29 days'), $none)))[0], 'none', 'a raise within 30 days');
+for my $args ([ '9223372036854775807', $none ], [ sprintf($in, '31 days'), $none ],
+    [ sprintf($in, '1 day'), "'{3}', '{1}', ARRAY[" . sprintf($in, '31 days') . ']' ]) {
+    my ($state, $err) = as_leaser(sprintf($raise, @$args));
+    is($state, '55000', 'no raise beyond that');
+    like($err, qr/further than 30 days ahead.*GRANT EXECUTE ON FUNCTION idgen_internal\.fleet_force\(\) TO leaser/s, 'without a word of the coordinator');
+}
+$coordinator->safe_psql('reg', 'GRANT EXECUTE ON FUNCTION idgen_internal.fleet_force() TO leaser');
+is((as_leaser(sprintf($raise, sprintf($in, '31 days'), $none)))[0], 'none', 'with it the role may');
+$coordinator->safe_psql('reg', 'REVOKE EXECUTE ON FUNCTION idgen_internal.fleet_force() FROM leaser');
+is((as_leaser(sprintf($raise, sprintf($in, '31 days'), $none)))[0], '55000', 'and no longer');
+$coordinator->safe_psql('reg', 'REVOKE SELECT ON idgen_internal.fleet, idgen_internal.node FROM leaser');
+for my $root ("'time:41 shard:2 sequence:12', '2010-01-01T00:00:00Z'", "'x tick:1ms', 'yesterday'") {
+    is((sqlstate_of($coordinator, "SELECT idgen_internal.fleet_create('00000000-0000-0000-0000-000000000001', $root, 1, 0, 0)", @leaser))[0],
         '22023', "no fleet is made of $root");
 }
 # A node that is only let go is raised no further.
@@ -242,13 +290,41 @@ $coordinator->safe_psql('reg', "CREATE EXTENSION idgen; SELECT snowflake_allow_l
 $coordinator->safe_psql('reg', "CREATE SUBSCRIPTION s CONNECTION '$from_publisher' PUBLICATION p");
 $coordinator->wait_for_subscription_sync($publisher, 's', 'reg');
 is($coordinator->safe_psql('reg', 'SELECT database, relation FROM idgen_internal.fleet'), '0|0', 'a fleet that came by replication belongs to nowhere');
+# What is written there goes on coming; nothing of it is lowered; and it may come again.
+my $theirs = q{SELECT node, epoch, state, holder, ceiling FROM idgen_internal.node ORDER BY node};
+sub catch_up { $publisher->wait_for_catchup('s'); return $coordinator->safe_psql('reg', $theirs) }
+rotate($other);
+my $their_node = instance($other, 'node');
+catch_up();
+is($coordinator->safe_psql('reg', "SELECT revision > 0 AND ceiling > 0 AND state = 'h' FROM idgen_internal.node WHERE node = $their_node"),
+    't', 'a node that is taken later comes, too');
+$other->stop;
+is(catch_up(), $publisher->safe_psql('postgres', $theirs), 'all rows are as they are there');
+$coordinator->safe_psql('reg', 'DROP SUBSCRIPTION s');
+$publisher->safe_psql('postgres', 'BEGIN; ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
+    UPDATE idgen_internal.node SET ceiling = ceiling - 1000, revision = 1, epoch = 1 WHERE node = ' . $their_node . ';
+    ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard; COMMIT');
+my $before = $coordinator->safe_psql('reg', $theirs);
+$coordinator->safe_psql('reg', "TRUNCATE plain; CREATE SUBSCRIPTION s CONNECTION '$from_publisher' PUBLICATION p");
+$coordinator->wait_for_subscription_sync($publisher, 's', 'reg');
+is($coordinator->safe_psql('reg', $theirs), $before, 'a second subscription copies them again, and lowers nothing');
 my $new = $next;
 my $from = -s $new->logfile;
 $new->start;
 poll_log($new, $place, $from);
 is((sqlstate_of($new, 'SET idgen.max_wait = 0; SELECT snowflake_nextval()'))[0], 'IDG01', 'so that it gives out no node');
+$new->safe_psql('postgres', 'SELECT snowflake_raise_registry()');
+wait_for_state($new);
+is( $coordinator->safe_psql('reg', "SELECT count(*) FROM idgen_internal.node AS n, idgen_internal.fleet AS f WHERE n.node = $their_node AND greatest(n.ceiling, f.base) <= "
+          . (split /\|/, (grep { /^$their_node\|/ } split /\n/, $before)[0])[4]),
+    '0', 'raised, it is above what they had promised');
 $coordinator->safe_psql('reg', 'DROP SUBSCRIPTION s');
 $new->stop;
+# Their own registry lost what it had acknowledged, above.
+$other->start;
+wait_for_state($other, 'fenced');
+$other->safe_psql('postgres', 'SELECT snowflake_raise_registry()');
+wait_for_state($other);
 
 # A restore that has come half-way: the nodes, not yet their fleet.
 anew();
@@ -287,7 +363,7 @@ $coordinator->safe_psql('reg', "BEGIN;
     DELETE FROM idgen_internal.node WHERE node > 1000;
     ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard;
     COMMIT");
-$new->safe_psql('postgres', 'SELECT count(*) FROM snowflake_fleet');
+# By the renewals alone.
 poll_log($new, qr/WARNING: .*idgen_internal\.node has grown to \d+ MB for \d nodes/, $from);
 pass('a table that has grown out of proportion is warned about');
 

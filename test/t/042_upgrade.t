@@ -247,12 +247,23 @@ $coordinator->safe_psql('postgres', qq{
     INSERT INTO idgen_internal.node (node, revision, epoch, state, holder, ceiling, log2_lanes, system, name, ceiling_at, since, extended)
         VALUES (5, 3, 2, 'f', '00000000-0000-0000-0000-000000000001', 1000, 0, 7, 'gone', '2026-01-01 UTC', '2026-01-01 UTC', '2026-01-01 UTC'),
             (6, 1, 1, 'r', NULL, 9000000000000, 0, NULL, NULL, NULL, NULL, NULL)});
+# Instances of this version lease from a coordinator that is still the old one.
+my $early = new_node('early', "idgen.registry = '" . registry_of($coordinator, 'leaser') . "'");
+$early->start;
+ok(poll(sub { return ($early->psql('postgres', 'CREATE EXTENSION IF NOT EXISTS idgen'))[0] == 0 }), 'before the update an instance gets a node, too');
+cmp_ok($early->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', 0, 'and issues');
 my $fleet_rows = q{
     SELECT id, layout, epoch, generation, base, raised, system, timeline FROM idgen_internal.fleet;
     SELECT node, revision, epoch, state, holder, ceiling, log2_lanes, system, name, ceiling_at, since, extended, alive_until FROM idgen_internal.node WHERE node IN (5, 6) ORDER BY node};
+# As someone has written it by hand.
+$coordinator->safe_psql('postgres', q{INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes, name)
+    VALUES (900, 1, 1, 'f', 0, 100, repeat('x', 1000)), (901, 1, 1, 'f', 0, -1, NULL)});
 my $fleet_before = $coordinator->safe_psql('postgres', $fleet_rows);
 $coordinator->safe_psql('postgres', 'ALTER EXTENSION idgen UPDATE');
 is($coordinator->safe_psql('postgres', $fleet_rows), $fleet_before, 'a fleet and its nodes are kept');
+my $renewed = instance($early, 'ceiling');
+ok(poll(sub { return instance($early, "state = 'active' AND ceiling > '$renewed'") eq 't' }), 'the instance goes on');
+$early->stop;
 my $member = new_node('member', "idgen.registry = '" . registry_of($coordinator, 'leaser') . "'");
 $member->start;
 ok(poll(sub { return ($member->psql('postgres', 'CREATE EXTENSION IF NOT EXISTS idgen'))[0] == 0 }), 'an instance gets a node of it');
