@@ -104,10 +104,10 @@ void Keeper::move_if_due(const ClockSample &sample, const KeeperPolicy &policy) 
   if (clock_.state() != ClockState::rollback) rotation_refused_ = false;
   // A change of nodes waits while there is no room to release what it would leave.
   if (waiting() || sample.monotonic < move_at_ || !may_acquire()) return;
-  if (lease_.held() && has_candidate_ && !candidate_refused_) {
+  if (lease_.held() && has_candidate_ && sample.monotonic >= candidate_at_) {
     move_ = Move::registry;
     lease_.restart();
-  } else if (lease_.held() && pinned_elsewhere(policy) && !pin_refused_) {
+  } else if (lease_.held() && pinned_elsewhere(policy) && sample.monotonic >= pin_at_) {
     end_move(false);
     move_ = Move::pinned;
     lease_.restart();
@@ -452,7 +452,7 @@ void Keeper::not_done(Turn &turn, const RegistryAnswer &answer,
   const Move move = move_;
   end_move(false);
   move_ = Move::none;
-  if (move == Move::pinned) pin_refused_ = true;
+  if (move == Move::pinned) pin_at_ = sample.monotonic + kRefusedPause;
   if (move == Move::rotate) {
     rotation_refused_ = true;
     turn.events.add(clock_.event(ClockEventKind::rotation_refused));

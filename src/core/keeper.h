@@ -101,6 +101,8 @@ class Keeper {
   // Between two attempts at a change of nodes that fails. Meanwhile the node that is held
   // is extended.
   static constexpr std::int64_t kMovePause = 1'000'000'000;
+  // And of one that was refused: what stands in its way may have gone.
+  static constexpr std::int64_t kRefusedPause = 60'000'000'000;
   // Between attempts to release a node: the first pause, and the longest.
   static constexpr std::int64_t kFirstReleasePause = 50'000'000;
   static constexpr std::int64_t kLastReleasePause = 2'000'000'000;
@@ -146,8 +148,8 @@ class Keeper {
 
   // The settings were loaded again: what was refused is tried again.
   void reload() noexcept {
-    pin_refused_ = rotation_refused_ = candidate_refused_ = false;
-    move_at_ = 0;
+    rotation_refused_ = false;
+    move_at_ = pin_at_ = candidate_at_ = 0;
   }
 
   // An ID of this tick, of another instance, was seen: what is issued from the next
@@ -283,13 +285,13 @@ class Keeper {
   KernelSync kernel_ = KernelSync::unknown;
   ClockTrouble trouble_ = ClockTrouble::none;
   Move move_ = Move::none;
-  std::int64_t move_at_ = 0;        // CLOCK_MONOTONIC; not before that, as the last one failed
-  bool pin_refused_ = false;        // since the settings were loaded
-  bool has_candidate_ = false;      // another registry, to be gone over to
-  bool candidate_refused_ = false;  // since the settings were loaded
-  bool asks_candidate_ = false;     // the request in flight
-  bool rotation_refused_ = false;   // in this rollback
-  bool confirmed_ = false;          // confirm_copy(), until the next acquisition
+  std::int64_t move_at_ = 0;       // CLOCK_MONOTONIC; not before that, as the last one failed
+  std::int64_t pin_at_ = 0;        // likewise, as the pinned node was refused
+  std::int64_t candidate_at_ = 0;  // likewise, as the candidate gave no node
+  bool has_candidate_ = false;     // another registry, to be gone over to
+  bool asks_candidate_ = false;    // the request in flight
+  bool rotation_refused_ = false;  // in this rollback
+  bool confirmed_ = false;         // confirm_copy(), until the next acquisition
   std::uint64_t confirmed_floor_ = 0;
   bool looked_ = false;           // evidence_ is what the record says
   bool judged_ = false;           // evidence_ is what became of a suspect clock

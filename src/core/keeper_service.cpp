@@ -35,7 +35,8 @@ bool Keeper::observe(std::uint64_t tick, const ClockSample &sample,
 
 void Keeper::drop_candidate() noexcept {
   if (asks_candidate_) lease_.forget_request();
-  has_candidate_ = candidate_refused_ = asks_candidate_ = false;
+  has_candidate_ = asks_candidate_ = false;
+  candidate_at_ = 0;
   if (move_ != Move::registry) return;
   move_ = Move::none;
   if (grant_.state == GrantState::active) lease_.resume(grant_.ceiling);
@@ -45,10 +46,13 @@ void Keeper::drop_candidate() noexcept {
 // stays.
 void Keeper::not_gone_over(const RegistryAnswer &answer, const ClockSample &sample) noexcept {
   lease_.failed(sample.monotonic);
-  candidate_refused_ =
-      answer.outcome != RegistryOutcome::failed && answer.outcome != RegistryOutcome::unreachable;
   confirmed_ = false;
-  if (candidate_refused_) confirmed_local_ = false;
+  if (answer.outcome == RegistryOutcome::unreachable) {
+    has_candidate_ = false;  // until it is known to answer again
+  } else if (answer.outcome != RegistryOutcome::failed) {
+    candidate_at_ = sample.monotonic + kRefusedPause;
+    confirmed_local_ = false;
+  }
   if (move_ == Move::registry) give_up_move(sample);
 }
 

@@ -141,7 +141,7 @@ bool RegistryLink::candidate_answers(std::int64_t now) {
 }
 
 void RegistryLink::doubt_candidate(std::string why) {
-  answers_ = false;
+  answers_ = probing_ = false;
   candidate_.trouble = std::move(why);
 }
 

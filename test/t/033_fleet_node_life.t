@@ -48,6 +48,8 @@ $alone->stop;
 
 # --- many look at the fleet, and an operator still gets a turn -------------------------------
 
+# A longer window waits longer for a coordinator whose disk is slow.
+reconfigure($one, 'lease_window', '20s');
 $one->safe_psql('postgres', 'CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor');
 is($one->safe_psql('postgres', 'SELECT count(DISTINCT read_at) FROM (SELECT read_at FROM snowflake_fleet UNION ALL SELECT read_at FROM snowflake_fleet) AS twice'),
     '1', 'the fleet is read once in a second');
@@ -90,6 +92,7 @@ $one->safe_psql('postgres', 'SELECT snowflake_accept_clock()') for 1 .. 20;
 kill 'CONT', $asleep;
 $late->{handle}->finish;
 like($late->{err}, qr/the answer of the idgen worker was missed/, 'an answer that was missed is not another\'s');
+reconfigure($one, 'lease_window', '3s');
 
 # --- releases ---------------------------------------------------------------------------
 
@@ -132,7 +135,7 @@ sub holds_on {
     $one->poll_query_until('postgres', "SELECT issuing_time > '$ceiling' FROM snowflake_instance") or die;
     is((sqlstate_of($one, 'SELECT snowflake_nextval()'))[0], 'none', "$what: IDs go on above the ceiling of then");
     is(instance($one, 'node, node_epoch'), "$node|$epoch", 'with the same node');
-    like(instance($one, 'last_error'), qr/the new one can't be used yet: .*$reason/, 'and the view says what is wrong');
+    like(instance($one, 'last_error'), qr/the new one cannot be used yet: .*$reason/, 'and the view says what is wrong');
     like(instance($one, 'registry'), qr/^postgresql:/, 'and which registry is in use');
     return;
 }
@@ -154,7 +157,7 @@ $one->adjust_conf('postgresql.conf', 'idgen.registry', "'" . registry_of($other,
 $one->reload;
 $other->poll_query_until('postgres', "SELECT count(*) = 1 FROM idgen_internal.node WHERE state = 'h'") or die;
 is((stop_collector($load))[0], 0, 'under load: no failed call, no repeat, in order');
-like(slurp_file($one->logfile), qr/idgen: the registry is "postgresql:/, 'and the log says so');
+like(slurp_file($one->logfile), qr/idgen: the registry is now "postgresql:/, 'and the log says so');
 my $from = -s $one->logfile;
 $one->adjust_conf('postgresql.conf', 'idgen.registry', "'local'");
 $one->reload;
@@ -162,6 +165,28 @@ poll_log($one, qr/the new one cannot be used yet\n.*snowflake_confirm_local/, $f
 is($one->safe_psql('postgres', 'SELECT snowflake_confirm_local()'), 't', 'to local when somebody says so');
 is(instance($one, 'registry'), 'local', 'and then at once');
 $one->stop;
+
+# A new registry that answers, but gives no node, and then hangs; and the old one goes. The
+# new one is used as soon as it can be.
+my $three = new_node('three', "idgen.registry = '$registry'");
+$three->start;
+create_extension($three);
+wait_for_state($three);
+my $locker = $other->background_psql('postgres');
+$locker->query_safe('BEGIN; LOCK TABLE idgen_internal.fleet IN EXCLUSIVE MODE');
+$from = -s $three->logfile;
+$three->adjust_conf('postgresql.conf', 'idgen.registry', "'" . registry_of($other, 'leaser') . "'");
+$three->reload;
+poll_log($three, qr/the new one cannot be used yet\n.*no answer within/, $from);
+my @hanging = family($other);
+kill('STOP', @hanging);
+$coordinator->stop('immediate');
+wait_for_state($three, 'fenced');
+kill('CONT', @hanging);
+$locker->quit;
+wait_for_state($three);
+like(instance($three, 'registry'), qr/${\$other->port}/, 'a new registry that hung while the old one went is gone over to when it answers');
+$three->stop;
 
 # --- etcd: all nodes of an instance are alive by one lease ------------------------------------
 
@@ -188,5 +213,5 @@ $two->poll_query_until('postgres', "SELECT ($held AND alive) = 1") or die;
 pass('resumed: one node is alive');
 $two->stop;
 $etcd->stop_all;
-$_->stop for $coordinator, $other;
+$other->stop;
 done_testing();

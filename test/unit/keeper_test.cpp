@@ -219,6 +219,20 @@ TEST(Keeper, a_change_of_nodes_that_is_refused_keeps_the_old_one) {
   rig.run(3 * kSecond);
   EXPECT_EQ(rig.grant.node, 7u);
   EXPECT_GT(rig.grant.ceiling, before.ceiling) << "it is extended";
+  // Whoever holds the pinned node may have gone.
+  int tried = 0;
+  for (int i = 0; i < 12'000; ++i) {
+    rig.turn(10 * kMs);
+    if (!rig.asked) continue;
+    if (rig.request.ask == RegistryAsk::extend) {
+      rig.grant_as_asked();
+    } else {
+      EXPECT_EQ(rig.request.shard, 9);
+      rig.answer_as(RegistryOutcome::refused);
+      ++tried;
+    }
+  }
+  EXPECT_EQ(tried, 2) << "once a minute";
 }
 
 // As long as the acquisition fails: the old node is extended, and the move tried again.
@@ -1044,10 +1058,22 @@ TEST(KeeperInAFleet, a_registry_that_gives_no_node_is_not_gone_over_to) {
     EXPECT_EQ(rig.grant.node, 7u);
     const bool may_come_right =
         outcome == RegistryOutcome::failed || outcome == RegistryOutcome::unreachable;
-    EXPECT_TRUE(may_come_right ? tried > 4 && tried < 12 : tried == 1) << tried;
-    rig.keeper.reload();
+    const bool is_out_of_reach = outcome == RegistryOutcome::unreachable;
+    EXPECT_TRUE(may_come_right && !is_out_of_reach ? tried > 4 && tried < 12 : tried == 1) << tried;
+    // Out of reach, it is tried again when it is known to answer; refused, after a while.
+    const bool is_refused = !may_come_right;
+    if (is_out_of_reach) rig.keeper.set_candidate();
+    const std::int64_t before = rig.monotonic;
     run_until_asked(rig, RegistryAsk::acquire);
-    EXPECT_TRUE(rig.asked_candidate) << "after a reload it is tried again";
+    EXPECT_TRUE(rig.asked_candidate);
+    EXPECT_EQ(rig.monotonic - before > 40 * kSecond, is_refused) << (rig.monotonic - before);
+    EXPECT_LT(rig.monotonic - before, 61 * kSecond);
+    rig.answer_as(outcome);
+    if (is_out_of_reach) rig.keeper.set_candidate();
+    rig.keeper.reload();
+    const std::int64_t reloaded = rig.monotonic;
+    run_until_asked(rig, RegistryAsk::acquire);
+    EXPECT_LT(rig.monotonic - reloaded, 5 * kSecond) << "after a reload at once";
   }
 }
 
