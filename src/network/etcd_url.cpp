@@ -59,7 +59,7 @@ class UrlParser {
   UrlParser(EtcdUrl &url, std::string &why) : url_(url), why_(why) {}
 
   bool parse(std::string_view text) {
-    if (!text.starts_with(kScheme)) return fail("it doesn't begin with \"etcd://\"");
+    if (!text.starts_with(kScheme)) return fail("it does not begin with \"etcd://\"");
     text.remove_prefix(kScheme.size());
     const std::string_view authority =
         text.substr(0, std::min(text.find_first_of("/?"), text.size()));
@@ -83,7 +83,7 @@ class UrlParser {
 
   bool decode(std::string_view text, std::string &decoded, const char *what) {
     if (!percent_decode(text, decoded)) {
-      return fail(std::string(what) + " has a % that isn't followed by two hexadecimal digits");
+      return fail(std::string(what) + " has a % that is not followed by two hexadecimal digits");
     }
     if (has_control_character(decoded)) {
       return fail(std::string(what) + " has a control character");

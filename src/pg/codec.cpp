@@ -53,17 +53,18 @@ const char *time_text(std::int64_t unix_us) {
   };
   switch (fault) {
     case Fault::negative:
-      ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-                      errmsg("ID " INT64_FORMAT " is negative", static_cast<int64>(value)),
-                      errdetail("IDs of layout \"%s\" are never negative.", name),
-                      errhint("Is it an ID of another layout, or did a driver round it?")));
+      ereport(ERROR,
+              (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+               errmsg("ID " INT64_FORMAT " is negative", static_cast<int64>(value)),
+               errdetail("IDs of layout \"%s\" are never negative.", name),
+               errhint("The ID may belong to another layout, or a driver may have rounded it.")));
       break;
     case Fault::unused_bits:
       ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
                       errmsg("ID " INT64_FORMAT " is out of range", static_cast<int64>(value)),
                       errdetail("IDs of layout \"%s\" have %u bits: 0 to %llu are allowed.", name,
                                 layout.total_width(), (1ULL << layout.total_width()) - 1),
-                      errhint("Is it an ID of another layout?")));
+                      errhint("The ID may belong to another layout.")));
       break;
     case Fault::before_epoch:
     case Fault::past_end:
@@ -101,7 +102,7 @@ const char *time_text(std::int64_t unix_us) {
       ereport(ERROR,
               (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
                errmsg("IDs of layout \"%s\" are negative at %s", name, timestamptz_to_str(value)),
-               errdetail("It takes 64 bits; from %s on its IDs don't sort by time.",
+               errdetail("It takes 64 bits; from %s on its IDs do not sort by time.",
                          time_text(tick_start_us(layout, (layout.time.max() >> 1) + 1))),
                errhint("Compare snowflake_timestamp(id, '%s') with the time.", name)));
       break;

@@ -68,36 +68,50 @@ bool is_about_space(const WorkerReport &report) {
   return strstr(report.error, kSpaceExceeded) != nullptr;
 }
 
-// Did the coordinator turn the instance away, for a reason that does not pass? libpq has no
-// SQLSTATE of a failed connection.
+bool has_one_of(const char *text, std::initializer_list<const char *> parts) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [text](const char *part) { return strstr(text, part) != nullptr; });
+}
+
+// Why the registry is cut off: it turns the instance away, for a reason that does not pass;
+// or it is out of reach. libpq has no SQLSTATE of a failed connection, and a coordinator may
+// speak any language: where neither is known, the hint promises nothing.
 bool is_turned_away(const WorkerReport &report) {
-  if (strstr(report.error, "FATAL:") == nullptr) {
-    return strstr(report.error, "no password supplied") != nullptr ||
-           strstr(report.error, "certificate verify failed") != nullptr;
-  }
-  for (const char *passing : {"the database system is", "connection", "too many"}) {
-    const char *reason = strstr(report.error, "FATAL:");
-    if (strstr(reason, passing) != nullptr) return false;
-  }
-  return true;
+  return has_one_of(report.error,
+                    {"password supplied", "certificate verify failed", "authentication failed",
+                     "pg_hba.conf", "\" does not exist", "is not permitted to log in"});
+}
+
+bool is_out_of_reach(const WorkerReport &report) {
+  return strncmp(registry, "etcd:", strlen("etcd:")) == 0 ||
+         has_one_of(report.error,
+                    {"no answer within", "Connection refused", "Connection reset", "timed out",
+                     "No such file or directory", "could not translate host name", "unreachable",
+                     "closed the connection", "terminating connection", "the database system is",
+                     "too many", "remaining connection slots", "is a standby"});
 }
 
 const char *hint_without_node(const WorkerReport &report) {
   if (is_about_space(report)) return kSpaceHint;
   if (creating_extension) {
-    return "The extension cannot be created before this instance has taken its first node. The "
-           "server's log says what keeps it from that.";
+    return "The extension cannot be created while this instance holds no node and no record names "
+           "its layout. See the server log for the reason.";
   }
   if (report.cut_off && is_turned_away(report)) {
     return "The fleet's registry turns this instance away. Correct what it objects to, there or in "
            "idgen.registry; issuing then goes on automatically.";
   }
+  if (report.cut_off && !is_out_of_reach(report)) {
+    return "If the fleet's registry turns this instance away, correct what it objects to. If it "
+           "cannot be reached, issuing goes on automatically when it answers again.";
+  }
   if (report.cut_off) {
     return "Issuing goes on automatically when the fleet's registry answers again; a longer "
            "idgen.lease_window rides out more.";
   }
-  return "The view snowflake_instance shows its state, snowflake_fleet who holds which node of a "
-         "fleet.";
+  return "The view snowflake_instance shows the state of this instance; snowflake_fleet shows "
+         "which "
+         "instance holds which node.";
 }
 
 const char *hint_for(ClockTrouble trouble, bool knows_kernel) {
@@ -146,7 +160,7 @@ void report_refusal(GrantState state) {
                errmsg("this instance has been drained and issues no IDs"),
                report.drained_by_operator
                    ? errdetail("It was taken out of service by snowflake_drain().")
-                   : errdetail("idgen.auto_drain is on, and the system's clock can't be "
+                   : errdetail("idgen.auto_drain is on, and the system's clock cannot be "
                                "trusted: its state is %s.",
                                name_of(report.clock_state)),
                report.drained_by_operator
@@ -158,10 +172,12 @@ void report_refusal(GrantState state) {
           ERROR,
           (errcode(IDGEN_ERRCODE_TIME_EXHAUSTED),
            errmsg("the time field of the layout is exhausted"),
-           errdetail("The layout \"%s\" ends at %s.", pstrdup(to_text(instance_layout).text),
-                     pstrdup(epoch_to_text(instance_layout.end_us()).text)),
-           errhint("Is the system's clock right? If so, new IDs need a new cluster with a later "
-                   "idgen.epoch or a wider time field.")));
+           errdetail(
+               "The layout \"%s\" ends at %s.", pstrdup(to_text(instance_layout).text),
+               pstrdup(
+                   epoch_to_text(tick_start_us(instance_layout, issue_layout.max_ceiling())).text)),
+           errhint("Check the system's clock. If it is right, new IDs need a new cluster with a "
+                   "later idgen.epoch or a wider time field.")));
       break;
     default:
       ereport(ERROR, (errcode(IDGEN_ERRCODE_NO_NODE), errmsg("this instance holds no node"),
@@ -320,7 +336,7 @@ void start_scope_slowly(ScopeStart &start) {
 
 void report_not_preloaded() {
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                  errmsg("idgen is not preloaded, so this server can't issue IDs"),
+                  errmsg("idgen is not preloaded, so this server cannot issue IDs"),
                   errhint("Add \"shared_preload_libraries = 'idgen'\" to postgresql.conf and "
                           "restart the server. Decoding works without.")));
   pg_unreachable();

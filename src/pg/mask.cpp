@@ -65,8 +65,8 @@ const EVP_CIPHER *aes_of(std::size_t key_length) {
   ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION),
                   errmsg("could not mask or unmask: OpenSSL's AES failed"),
                   errdetail("OpenSSL says: %s.", reason != nullptr ? reason : "no reason"),
-                  errhint("Masking needs AES in ECB mode. Does the server's OpenSSL configuration "
-                          "switch it off?")));
+                  errhint("Masking needs AES in ECB mode. Check that the server's OpenSSL "
+                          "configuration allows it.")));
   pg_unreachable();
 }
 
@@ -123,11 +123,12 @@ Datum permuted(FunctionCallInfo fcinfo,
                std::optional<std::int64_t> (*way)(const idgen::Ff1 &, std::int64_t) noexcept) {
   const int64 id = PG_GETARG_INT64(0);
   if (id < 0) {
-    ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-                    errmsg("ID " INT64_FORMAT " is negative", id),
-                    errdetail("Masks are defined for IDs from 0 on, and are such numbers "
-                              "themselves."),
-                    errhint("Is it an ID of another layout, or did a driver round it?")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("ID " INT64_FORMAT " is negative", id),
+         errdetail("Masks are defined for IDs from 0 on, and are such numbers "
+                   "themselves."),
+         errhint("The ID may belong to another layout, or a driver may have rounded it.")));
   }
   const std::optional<std::int64_t> result = way(ff1_argument(fcinfo), id);
   if (!result) report_openssl();

@@ -86,7 +86,8 @@ Datum idgen_confirm_local(PG_FUNCTION_ARGS) {
   if (!registry_is_local()) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("idgen.registry is not \"local\""),
-                    errhint("Set it first; then say that the fleet was left for good.")));
+                    errhint("Set idgen.registry = 'local', reload the configuration, and call "
+                            "snowflake_confirm_local() again.")));
   }
   if (!ask_worker(Ask::confirm_local)) PG_RETURN_BOOL(false);
   const bool held = wait_until(
@@ -147,7 +148,7 @@ Datum idgen_raise_registry(PG_FUNCTION_ARGS) {
     const TimestampTz at = PG_GETARG_TIMESTAMPTZ(0);
     if (TIMESTAMP_NOT_FINITE(at)) {
       ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-                      errmsg("ceilings can't be raised to infinity")));
+                      errmsg("cannot raise ceilings to infinity")));
     }
     std::int64_t unix_us = 0;
     TickResult tick = {0, Fault::past_end};
@@ -169,7 +170,7 @@ Datum idgen_raise_registry(PG_FUNCTION_ARGS) {
                errmsg("time %s is more than a day ahead", timestamptz_to_str(at)),
                errdetail("All IDs of the fleet would be of that time or later from now on, and "
                          "ceilings never go down."),
-               errhint("If that is meant, say force => true.")));
+               errhint("If this is intended, pass force => true.")));
     }
     ceiling = static_cast<std::int64_t>(tick.tick);
   }

@@ -209,7 +209,7 @@ void find_or_make_place(KnownScope &scope) {
     ereport(
         ERROR,
         (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-         errmsg("too many scopes are in use, so that scope \"%s\" can't be", NameStr(scope.name)),
+         errmsg("too many scopes are in use, so that scope \"%s\" cannot be", NameStr(scope.name)),
          errdetail("On this server %d can be in use within a minute, in all databases together.",
                    shared->places),
          errhint("Set idgen.max_scopes higher and restart the server, or use fewer scopes.")));

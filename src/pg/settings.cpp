@@ -101,10 +101,10 @@ bool lacks_prefix(std::string_view url) {
 bool check_registry(char **value, void **extra, GucSource) {
   if (lacks_prefix(*value)) {
     GUC_check_errmsg("invalid value for parameter \"%s\"", "idgen.registry");
-    GUC_check_errdetail("The URL of an etcd names no prefix of keys.");
+    GUC_check_errdetail("An etcd URL must name a key prefix, which is the name of the fleet.");
     GUC_check_errhint(
-        "Name the fleet after the hosts, as in \"etcd://etcd1:2379,etcd2:2379/orders\". Fleets of "
-        "the same prefix are one fleet.");
+        "Append the prefix to the hosts, as in \"etcd://etcd1:2379,etcd2:2379/orders\". Version "
+        "0.1.0 used \"idgen\" if none was given.");
     return false;
   }
   bool known = strcmp(*value, "local") == 0;
@@ -169,7 +169,8 @@ bool check_against_layout(int *value, void **, GucSource) {
   if (fault == nullptr) return true;
   GUC_check_errdetail("%s", fault);
   GUC_check_errhint(
-      "If idgen.layout or idgen.lanes is to change, too, write both into the configuration file.");
+      "To change it together with idgen.layout or idgen.lanes, edit the configuration file and "
+      "restart the server.");
   return false;
 }
 
@@ -197,7 +198,7 @@ const IntSetting int_settings[] = {
     {"idgen.region", "Region part of this instance's node.",
      "The node is region and shard together; the layout gives the widths.", &region, 0, 0, INT_MAX,
      PGC_POSTMASTER, 0, check_against_layout<region_fault>, nullptr},
-    {"idgen.lanes", "How many nodes this instance leases, as one aligned block.",
+    {"idgen.lanes", "How many nodes this instance holds, as one aligned block.",
      "A power of two up to 64. Each adds the layout's IDs per tick.", &lanes, 1, 1, 64,
      PGC_POSTMASTER, 0, check_against_layout<lanes_fault>, nullptr},
     {"idgen.max_scopes", "How many scopes can be in use at once, in all databases together.",
@@ -207,7 +208,7 @@ const IntSetting int_settings[] = {
      "A pinned shard must not be pinned anywhere else.", &shard, -1, -1, INT_MAX, PGC_SIGHUP, 0,
      check_against_layout<shard_fault>, nullptr},
     {"idgen.lease_window", "How far ahead of issuing time the durable ceiling is set.",
-     "Issuing goes on for at least half of it when the registry can't be written.", &window, 3000,
+     "Issuing goes on for at least half of it when the registry cannot be written.", &window, 3000,
      10, kHourMs, PGC_SIGHUP, GUC_UNIT_MS, check_against_layout<window_fault>, nullptr},
     {"idgen.max_lead", "How far IDs may run ahead of the clock before callers wait.",
      "Long batches stop at half of it.", &max_lead, 10, 1, 10000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
@@ -246,11 +247,11 @@ struct StringSetting {
 
 const StringSetting string_settings[] = {
     {"idgen.layout", "The layout of IDs, for a new cluster.",
-     "Recorded at the first start, and then the default.", &layout_text, kDefaultLayout.data(),
-     PGC_POSTMASTER, 0, check_layout, nullptr},
+     "Recorded at the first start; from then on the recorded value is the default.", &layout_text,
+     kDefaultLayout.data(), PGC_POSTMASTER, 0, check_layout, nullptr},
     {"idgen.epoch", "The time that IDs count from, for a new cluster.",
-     "Recorded at the first start, and then the default.", &epoch_text, kDefaultEpoch.data(),
-     PGC_POSTMASTER, 0, check_epoch, nullptr},
+     "Recorded at the first start; from then on the recorded value is the default.", &epoch_text,
+     kDefaultEpoch.data(), PGC_POSTMASTER, 0, check_epoch, nullptr},
     {"idgen.registry", "Where node IDs and ceilings are kept.",
      "\"local\", or the URL of a fleet's coordinator: postgresql://... or etcd://...",
      &registry_shown, "local", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_registry, assign_registry},
@@ -416,7 +417,7 @@ void define_settings() {
   define_bool("idgen.require_clock_sync",
               "Issue only while the kernel says that its clock is synchronized.", nullptr,
               &require_clock_sync);
-  define_bool("idgen.auto_drain", "Hand the node back while the system's clock can't be trusted.",
+  define_bool("idgen.auto_drain", "Release the node while the system's clock cannot be trusted.",
               "That is, while its state is rollback (and not followed) or suspect.", &auto_drain);
 #ifdef IDGEN_INJECTION
   DefineCustomIntVariable("idgen.injection_point", "Where calls of this session stop.", nullptr,

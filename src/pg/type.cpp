@@ -53,7 +53,7 @@ Datum from_text_form(FunctionCallInfo fcinfo, idgen::TextParse (*parse)(std::str
       ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
                       errmsg("%s ID \"%s\" is out of range", form, text_to_cstring(value)),
                       errdetail("The greatest ID is 9223372036854775807."),
-                      errhint("Is it of another length or alphabet?")));
+                      errhint("Check the length and the alphabet.")));
       break;
   }
   PG_RETURN_INT64(parsed.id);

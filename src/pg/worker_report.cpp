@@ -71,7 +71,7 @@ const char *describe(ClockTrouble trouble, const Clock &clock) {
       return psprintf("the system's clock is before the epoch of the layout, %s",
                       epoch_to_text(instance_layout.epoch_us).text);
     case ClockTrouble::unsynchronized:
-      return "the kernel doesn't say that its clock is synchronized, and "
+      return "the kernel does not say that its clock is synchronized, and "
              "idgen.require_clock_sync is on";
     case ClockTrouble::rollback:
       return psprintf(

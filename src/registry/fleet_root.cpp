@@ -130,7 +130,7 @@ FleetRegistry::Next FleetRegistry::check_root() {
   if (another && record_.registry == store_.describe() && root.generation <= seen_generation_) {
     return answer(RegistryOutcome::refused,
                   "the registry is another than the one that was there before, whose ceilings it "
-                  "doesn't know; if that is meant, raise them by snowflake_raise_registry()");
+                  "does not know; if this is intended, raise them by snowflake_raise_registry()");
   }
   note_seen(root, view_.revision);
   return Next::proceed;
@@ -203,7 +203,7 @@ FleetRegistry::Next FleetRegistry::raise(std::uint64_t at_least) {
                       std::string(epoch_to_text(to_us(raise.base)).text) +
                       ", more than a day ahead of the coordinator's clock" +
                       (own ? ", as this instance has held a node up to then" : "") +
-                      "; if that is meant, say force => true");
+                      "; if this is intended, pass force => true");
   }
   raise.raised_us = coordinator_us();
   const auto clock_ms =

@@ -202,8 +202,9 @@ bool LocalRegistry::drawn(const RegistryRequest &request, OwnRecord &next, std::
           "0 by idgen.shard = 0";
     } else {
       message +=
-          "data directories that this one was copied from, or it itself at later times, have held "
-          "them all; if they are gone for good, call snowflake_confirm_copy(); otherwise set "
+          "all of them have been held by the originals of this copied data directory, or by this "
+          "one at later times; if those are gone for good, call snowflake_confirm_copy(); "
+          "otherwise set "
           "idgen.region to one with room (a new cluster can have a layout with more), or lease a "
           "node from a fleet by idgen.registry";
     }
@@ -320,7 +321,7 @@ void LocalRegistry::acquire(const RegistryRequest &request, RegistryReply &reply
         "too many nodes were left at later times to follow the wall clock back with another";
     return;
   }
-  const std::uint64_t end = layout_.time.max();
+  const std::uint64_t end = issue_.max_ceiling();
   if (floor >= end) {
     reply.outcome = RegistryOutcome::exhausted;
     reply.message = "the time field of the layout is exhausted";
@@ -354,7 +355,7 @@ void LocalRegistry::resume(const RegistryRequest &request, RegistryReply &reply)
       record_.incarnation != request.incarnation || record_.node != request.node ||
       record_.log2_lanes != request.log2_lanes || record_.ceiling < request.ceiling) {
     reply.outcome = RegistryOutcome::refused;
-    reply.message = "the record doesn't name this incarnation, its node and its ceiling";
+    reply.message = "the record does not name this incarnation, its node and its ceiling";
     return;
   }
   held_ = true;

@@ -108,13 +108,16 @@ pass('a shard that fits is taken');
 $wide->stop;
 
 # No slot for the worker: the server says so at its start, and each call does.
-my $crowded = new_node('crowded', 'max_worker_processes = 0', 'max_logical_replication_workers = 0');
+my $crowded = new_node('crowded');
 $crowded->start;
+$crowded->safe_psql('postgres', 'CREATE DATABASE late; CREATE EXTENSION idgen');
+$crowded->append_conf('postgresql.conf', "max_worker_processes = 0\nmax_logical_replication_workers = 0\n");
+$crowded->restart;
 like(slurp_file($crowded->logfile), qr/WARNING:  idgen: there is no slot for the worker.*\n.*max_worker_processes is 0/,
     'no slot for the worker: a warning at the start names max_worker_processes');
 my $took;
-for my $statement ('CREATE EXTENSION idgen') {
-    ($state, $message, $took) = sqlstate_of($crowded, $statement);
+for my $statement ('CREATE EXTENSION idgen', 'SELECT snowflake_nextval()', 'SELECT snowflake_batch(2)', 'SELECT snowflake_drain()', "SELECT snowflake_observe('1')") {
+    ($state, $message, $took) = sqlstate_of($crowded, $statement, dbname => $statement =~ /^CREATE/ ? 'late' : 'postgres');
     is($state, 'IDG01', "$statement fails");
     like($message, qr/max_worker_processes is 0.*HINT:  Raise max_worker_processes/s, 'and says what to raise');
     cmp_ok($took, '<', 9, 'without a wait');

@@ -93,6 +93,25 @@ is($why, 'IDG01', 'damaged while running: fenced at the ceiling');
 change_record($node, sub { return $good }, keep_checksum => 1);
 wait_for_state($node);
 cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $next, 'mended, it goes on');
+
+# So if it is missing, as its marker says that there was one.
+my $away = $node->data_dir . '/idgen.away';
+replace_worker(
+    $node,
+    sub { rename($node->data_dir . '/idgen', $away) or die; mkdir($node->data_dir . '/idgen') or die },
+    sub {
+        return 1 if !-e $record;
+        system_or_bail('rm', '-r', $away); # a worker that was writing made another
+        return 0;
+    });
+wait_for_state($node, 'fenced');
+($why, my $told) = sqlstate_of($node, 'SELECT snowflake_nextval()');
+is($why, 'IDG01', 'missing while running: fenced at the ceiling');
+like($told, qr/"idgen\/record" is missing/, 'and the error says so');
+rmdir($node->data_dir . '/idgen') or die;
+rename($away, $node->data_dir . '/idgen') or die;
+wait_for_state($node);
+cmp_ok($node->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $next, 'put back, it goes on');
 $node->stop;
 
 # No node yet: callers wait for it; so does CREATE EXTENSION.

@@ -93,7 +93,7 @@ set_clock($wide, -3600);
 wait_for_state($wide, 'drained');
 ($state, my $why) = sqlstate_of($wide, 'SELECT snowflake_nextval()');
 is($state, 'IDG05', 'auto_drain: with a clock that went back far it is drained');
-like($why, qr/idgen\.auto_drain is on, and the system's clock can't be trusted: its state is rollback/, 'and says why');
+like($why, qr/idgen\.auto_drain is on, and the system's clock cannot be trusted: its state is rollback/, 'and says why');
 $coordinator->poll_query_until('postgres', "SELECT count(*) = 0 FROM idgen_internal.node WHERE name LIKE 'wide %' AND state = 'h'") or die;
 set_clock($wide, 0);
 is(instance($wide, 'lanes'), 4, 'with the clock right again it goes on by itself');
@@ -198,7 +198,7 @@ is((sqlstate_of($one, 'SELECT snowflake_retire_node(1024)'))[0], '22003', 'no su
 is((sqlstate_of($one, "SELECT snowflake_raise_registry('$_')"))[0], '22008', "no raise to $_") for '2009-12-31', '2099-01-01', '294276-12-31', 'infinity';
 ($state, $err) = sqlstate_of($one, "SELECT snowflake_raise_registry(now() + interval '2 days')");
 is($state, '22023', 'nor by a slip to far ahead');
-like($err, qr/HINT:  If that is meant, say force => true/, 'but by force');
+like($err, qr/HINT:  If this is intended, pass force => true/, 'but by force');
 
 $last = $one->safe_psql('postgres', 'SELECT snowflake_nextval()');
 my $generation = $coordinator->safe_psql('postgres', 'SELECT generation FROM idgen_internal.fleet');

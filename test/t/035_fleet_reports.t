@@ -41,7 +41,7 @@ sub wait_for { my ($condition) = @_; poll($condition) or die 'timed out'; return
 poll_log($node, qr/role "stranger" does not exist/);
 my $error = psql_error('CREATE EXTENSION idgen');
 like($error, qr/ERROR:  IDG01: .*DETAIL:  The worker says: .*role "stranger" does not exist\.$/ms, 'CREATE EXTENSION says why it fails');
-like($error, qr/HINT:  The extension cannot be created before this instance has taken its first node\. The server's log says/,
+like($error, qr/HINT:  The extension cannot be created while this instance holds no node and no record names its layout\. See the server log/,
     'and names no view that is not there');
 unlike($error, qr/snowflake_/, 'none at all');
 
