@@ -196,4 +196,16 @@ INSERT INTO pgbench_accounts (aid) SELECT g FROM generate_series(30001, 40000) A
 SQL
 is($rows->('count(DISTINCT id)'), '40000', 'the server goes on without a repeat');
 
+# What backfill.sql of 0.1.0 has used, recorded by the page's own statement: another table
+# of these times is refused on node 0, and gets other IDs on another node.
+my ($record) = slurp_file("$source/docs/backfill.md") =~ /^(INSERT INTO idgen_internal\.backfill.*?;)$/ms;
+$node->safe_psql('backfill', 'DELETE FROM idgen_internal.backfill; ALTER TABLE pgbench_accounts RENAME TO legacy');
+$node->safe_psql('backfill', $record);
+$node->safe_psql('backfill', 'UPDATE "Other"."Events" SET "ID" = NULL');
+my @events = (table => '"Other"."Events"', key => 'id', created => 'At', id => 'ID');
+like(backfill(@events), qr/node 0 has no 64 sequence numbers left/, 'what 0.1.0 has used is not handed out again');
+is(backfill(@events, node => 5), 'UPDATE 30000', 'another node has room');
+is($node->safe_psql('backfill', 'SELECT count(DISTINCT snowflake_node("ID")), min(snowflake_node("ID")) FROM "Other"."Events"'), '1|5', 'the IDs are of that node');
+is($node->safe_psql('backfill', 'SELECT count(*) FROM legacy AS a JOIN "Other"."Events" AS e ON a.id = e."ID"'), '0', 'and no ID is there twice');
+
 done_testing();
