@@ -23,7 +23,7 @@ sub under_steps {
     $node->start;
     $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
     wait_for_state($node);
-    my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, @calls);
+    my $load = start_collector($node, gently(), '--clients', 4, '--ids', 1_000_000_000, @calls);
     $node->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats WHERE scope IS NULL') or die 'no load';
     for my $step (@$steps) {
         set_clock($node, $step);

@@ -59,7 +59,7 @@ faulty($origin);
 $origin->start;
 $origin->safe_psql('postgres', 'CREATE EXTENSION idgen');
 wait_for_state($origin);
-my $during = start_collector($origin, '--clients', 4, '--ids', 1_000_000_000, '--save', "$files/during");
+my $during = start_collector($origin, gently(), '--clients', 4, '--ids', 1_000_000_000, '--save', "$files/during");
 $origin->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats WHERE scope IS NULL') or die 'no load';
 $origin->backup('base');
 my $clone = PostgreSQL::Test::Cluster->new('clone');
@@ -115,7 +115,7 @@ my $standby_node = id_node($standby);
 my @across;
 for my $each ($origin, $standby) {
     my $file = "$files/across" . @across;
-    push @across, start_collector($each, '--clients', 4, '--ids', 1_000_000_000, '--save', $file);
+    push @across, start_collector($each, gently(), '--clients', 4, '--ids', 1_000_000_000, '--save', $file);
     push @saved, $file;
 }
 my $issued = $standby->safe_psql('postgres', 'SELECT ids FROM snowflake_stats WHERE scope IS NULL');

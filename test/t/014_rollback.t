@@ -49,7 +49,7 @@ my @callers = map {
 ok(poll(sub { my @marks = glob($node->data_dir . '/idgen.paused.*'); return @marks == 4 }),
     'rotate: four callers stand between their loads');
 
-my $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--save', "$files/rotate");
+my $load = start_collector($node, gently(), '--clients', 4, '--ids', 1_000_000_000, '--save', "$files/rotate");
 $node->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats WHERE scope IS NULL') or die 'no load';
 set_clock($node, -3600);
 $node->poll_query_until('postgres', "SELECT node <> $old_node FROM snowflake_instance")
@@ -181,7 +181,7 @@ for my $kind ('an hour behind', 'a minute further back each time') {
     for my $loop (1 .. $loops) {
         set_clock($node, $kind eq 'an hour behind' ? -3600 : -60 * $loop);
         my $file = "$files/crash$loop";
-        $load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--tolerate-disconnect', '--save', $file);
+        $load = start_collector($node, gently(), '--clients', 4, '--ids', 1_000_000_000, '--tolerate-disconnect', '--save', $file);
         $node->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats WHERE scope IS NULL') or die 'no load';
         if ($loop % 2) {
             kill_family($node);
@@ -213,7 +213,7 @@ for my $kind ('an hour behind', 'a minute further back each time') {
 $node = new_node('frozen', "idgen.lease_window = '1s'");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION idgen');
-$load = start_collector($node, '--clients', 4, '--ids', 1_000_000_000);
+$load = start_collector($node, gently(), '--clients', 4, '--ids', 1_000_000_000);
 $node->poll_query_until('postgres', 'SELECT ids > 1000 FROM snowflake_stats WHERE scope IS NULL') or die 'no load';
 my @all = family($node);
 kill 'STOP', @all;

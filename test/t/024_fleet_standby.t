@@ -31,7 +31,7 @@ sub settled {
 sub start_load {
     my ($node, @options) = @_;
     push @saved, "$files/" . @saved;
-    my $run = start_collector($node, '--clients', 4, '--ids', 1_000_000_000, '--batches', 1, 1, 10, '--save', $saved[-1], @options);
+    my $run = start_collector($node, gently(), '--clients', 4, '--ids', 1_000_000_000, '--batches', 1, 1, 10, '--save', $saved[-1], @options);
     goes_on($node);
     return $run;
 }

@@ -8,8 +8,8 @@ use IdgenTest;
 use IPC::Run ();
 use Test::More;
 
-my $starts = $ENV{IDGEN_SOAK} ? 20_000 : 2_000;
-my $rounds = $ENV{IDGEN_SOAK} ? 2_000 : 200;
+my $starts = $ENV{IDGEN_SOAK} ? 20_000 : 1_000;
+my $rounds = $ENV{IDGEN_SOAK} ? 2_000 : 100;
 
 my $etcd = EtcdTest->new(members => 3);
 $etcd->start;

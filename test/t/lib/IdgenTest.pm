@@ -15,7 +15,7 @@ use Time::HiRes ();
 
 our @EXPORT = qw(new_node configure create_extension wait_for_state wait_event instance reconfigure sqlstate_of record_of
   new_coordinator registry_of poll_log poll soon family kill_family
-  change_record replace_worker faulty set_clock bad_disk clock_events start_collector finish_collector stop_collector run_collector figures write_calls);
+  change_record replace_worker faulty set_clock bad_disk clock_events gently start_collector finish_collector stop_collector run_collector figures write_calls);
 
 # scripts/test says where the build is staged and where the collector lies.
 my $settings = $ENV{IDGEN_STAGE_SETTINGS} // die 'run the tests by "make test"';
@@ -94,7 +94,7 @@ sub poll {
     my $until = Time::HiRes::time() + ($seconds // $PostgreSQL::Test::Utils::timeout_default);
     while (Time::HiRes::time() < $until) {
         return 1 if $condition->();
-        Time::HiRes::usleep(20_000);
+        Time::HiRes::usleep(50_000);
     }
     return 0;
 }
@@ -317,6 +317,10 @@ sub stop_collector {
     $run->{handle}->signal('TERM');
     return finish_collector($run);
 }
+
+# For a load that goes on beside what a test is about: at full speed in the long form of
+# the tests alone.
+sub gently { return $ENV{IDGEN_SOAK} ? () : ('--pause', 1) }
 
 sub run_collector {
     return finish_collector(start_collector(@_));
