@@ -911,16 +911,18 @@ CREATE FUNCTION idgen_internal.fleet_merge(came idgen_internal.fleet) RETURNS bo
 BEGIN
     UPDATE idgen_internal.fleet AS f SET
         base = greatest(f.base, came.base),
-        generation = greatest(f.generation, came.generation) + 1;
-    RETURN FOUND;
+        generation = greatest(f.generation, came.generation) + 1
+    WHERE f.id = came.id;
+    RETURN FOUND OR EXISTS (SELECT FROM idgen_internal.fleet);
 END
 $$;
-COMMENT ON FUNCTION idgen_internal.fleet_merge(idgen_internal.fleet) IS 'raises a fleet that was restored or replicated to what came again; false if there is none';
+COMMENT ON FUNCTION idgen_internal.fleet_merge(idgen_internal.fleet) IS 'raises a fleet that was restored or replicated to what came again, if it is the same; false if there is none';
 CREATE FUNCTION idgen_internal.fleet_merge(came idgen_internal.node) RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     SET idgen.fleet_writing = on AS $$
 BEGIN
     UPDATE idgen_internal.node AS n SET
+        state = CASE WHEN came.state = 'r' THEN came.state ELSE n.state END,
         ceiling = greatest(n.ceiling, came.ceiling),
         epoch = greatest(n.epoch, came.epoch),
         revision = greatest(n.revision, came.revision) + 1
@@ -933,6 +935,8 @@ COMMENT ON FUNCTION idgen_internal.fleet_merge(idgen_internal.node) IS 'raises a
 -- Restores, replication, COPY and scripts write nothing into a fleet that lives here.
 CREATE FUNCTION idgen_internal.fleet_guard() RETURNS trigger
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    replicates constant boolean := current_setting('session_replication_role') = 'replica';
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         RAISE EXCEPTION 'cannot truncate table %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME
@@ -957,40 +961,52 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
 
-    IF TG_OP <> 'INSERT' AND current_setting('session_replication_role') <> 'replica' THEN
+    IF TG_OP <> 'INSERT' AND NOT replicates THEN
         RAISE EXCEPTION 'cannot write table %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   DETAIL = 'Only the instances of the fleet change it.',
                   HINT = 'To have a node never handed out, call snowflake_retire_node(). To begin another fleet, use another database.';
     END IF;
-    -- A subscription goes on, whatever it brings.
+    -- A subscription goes on, whatever it brings. It writes no fleet that was made or raised
+    -- here, also while that waits for an operator.
     IF TG_OP = 'DELETE' OR EXISTS (
         SELECT FROM idgen_internal.fleet AS f, pg_control_system() AS c, idgen_internal.fleet_place() AS p
-        WHERE f.system = c.system_identifier AND f.database = p.database AND f.relation = p.relation) THEN
+        WHERE replicates AND f.database <> 0
+            OR f.system = c.system_identifier AND f.database = p.database AND f.relation = p.relation) THEN
         RETURN NULL;
     END IF;
 
-    -- What is restored where no fleet lives is kept, so that no other is founded in its
-    -- place. It belongs to nowhere until an operator raises its ceilings.
-    IF TG_OP = 'INSERT' THEN
-        IF idgen_internal.fleet_merge(NEW) THEN
-            RETURN NULL;
-        END IF;
-    ELSIF TG_TABLE_NAME = 'fleet' THEN
-        NEW.id := OLD.id;
-        NEW.base := greatest(OLD.base, NEW.base);
-        NEW.generation := greatest(OLD.generation, NEW.generation);
-    ELSE
-        NEW.node := OLD.node;
-        NEW.ceiling := greatest(OLD.ceiling, NEW.ceiling);
-        NEW.epoch := greatest(OLD.epoch, NEW.epoch);
-        NEW.revision := greatest(OLD.revision, NEW.revision);
-    END IF;
+    -- What is restored or replicated where no fleet lives is kept, so that no other is founded
+    -- in its place. It belongs to nowhere until an operator raises its ceilings. What comes
+    -- again, or later, lowers nothing and lets no retired node go.
     IF TG_TABLE_NAME = 'fleet' THEN
         NEW.database := 0;
         NEW.relation := 0;
-    ELSIF octet_length(NEW.name) > 200 THEN
-        NEW.name := left(NEW.name, 50);
+        IF TG_OP = 'UPDATE' THEN
+            IF NEW.id <> OLD.id THEN
+                RETURN NULL;
+            END IF;
+            NEW.base := greatest(OLD.base, NEW.base);
+            NEW.generation := greatest(OLD.generation, NEW.generation);
+            RETURN NEW;
+        END IF;
+    ELSE
+        IF NEW.node NOT BETWEEN 0 AND 4294967295 THEN
+            RETURN NULL;
+        END IF;
+        NEW.log2_lanes := least(greatest(NEW.log2_lanes, 0), 6);
+        NEW.name := CASE WHEN octet_length(NEW.name) > 200 THEN left(NEW.name, 50) ELSE NEW.name END;
+        IF TG_OP = 'UPDATE' THEN
+            NEW.node := OLD.node;
+            NEW.state := CASE WHEN OLD.state = 'r' THEN OLD.state ELSE NEW.state END;
+            NEW.ceiling := greatest(OLD.ceiling, NEW.ceiling);
+            NEW.epoch := greatest(OLD.epoch, NEW.epoch);
+            NEW.revision := greatest(OLD.revision, NEW.revision);
+            RETURN NEW;
+        END IF;
+    END IF;
+    IF idgen_internal.fleet_merge(NEW) THEN
+        RETURN NULL;
     END IF;
     RETURN NEW;
 END
@@ -1092,41 +1108,34 @@ CREATE FUNCTION idgen_internal.fleet_latest_generation(generation bigint) RETURN
 $$;
 COMMENT ON FUNCTION idgen_internal.fleet_latest_generation(bigint) IS 'the highest generation that may follow one';
 
--- No setting takes a ceiling further than idgen.max_clock_skew (25 days at most) and two
--- hours beyond the clock, or beyond what all ceilings were raised to.
-CREATE FUNCTION idgen_internal.fleet_farthest(layout text, epoch text, base bigint) RETURNS bigint
+-- How far ceilings go, by this server's own count. idgen.max_clock_skew is 25 days at most.
+CREATE FUNCTION idgen_internal.fleet_farthest(layout text, epoch text, base bigint, days integer) RETURNS bigint
     LANGUAGE sql VOLATILE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT least(greatest(floor(extract(epoch FROM clock_timestamp() - fleet_farthest.epoch::timestamptz) * 1000000 / t.us), base)
-        + ceil(30 * 86400 * 1000000::numeric / t.us), 9223372036854775807)::bigint
-    FROM regexp_match(layout, ' tick:([1-9][0-9]{0,8})(us|ms|s)$') AS m (parts),
+        + ceil(days * 86400 * 1000000::numeric / t.us), 9223372036854775807)::bigint
+    FROM regexp_match(layout, ' tick:([1-9][0-9]{0,9})(us|ms|s)$') AS m (parts),
         LATERAL (SELECT parts[1]::numeric * CASE parts[2] WHEN 'us' THEN 1 WHEN 'ms' THEN 1000 ELSE 1000000 END AS us) AS t
     WHERE parts IS NOT NULL AND fleet_farthest.epoch ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z$'
 $$;
-COMMENT ON FUNCTION idgen_internal.fleet_farthest(text, text, bigint) IS 'the tick 30 days after now, or after the base if that is later; null if layout or epoch are malformed';
+COMMENT ON FUNCTION idgen_internal.fleet_farthest(text, text, bigint, integer) IS 'the tick so many days after now, or after the base if that is later; null if layout or epoch are malformed';
 
 CREATE FUNCTION idgen_internal.fleet_force() RETURNS void
     LANGUAGE sql VOLATILE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS '';
-COMMENT ON FUNCTION idgen_internal.fleet_force() IS 'does nothing; who may execute it may raise ceilings further than 30 days ahead of the clock';
+COMMENT ON FUNCTION idgen_internal.fleet_force() IS 'does nothing; who may execute it may set ceilings however far ahead of the clock';
 
-CREATE FUNCTION idgen_internal.fleet_check_raise(layout text, epoch text, highest bigint) RETURNS void
+CREATE FUNCTION idgen_internal.fleet_check_far(is_far boolean, days integer) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    farthest constant bigint := idgen_internal.fleet_farthest(layout, epoch, 0);
 BEGIN
-    IF farthest IS NULL THEN
-        RAISE EXCEPTION 'the layout or the epoch of the fleet is malformed'
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF highest NOT BETWEEN 0 AND farthest AND NOT has_function_privilege(session_user, 'idgen_internal.fleet_force()', 'EXECUTE') THEN
-        RAISE EXCEPTION 'ceilings would be raised further than 30 days ahead of the coordinator''s clock; to allow that, run GRANT EXECUTE ON FUNCTION idgen_internal.fleet_force() TO % in its database', quote_ident(session_user)
+    IF is_far AND NOT has_function_privilege(session_user, 'idgen_internal.fleet_force()', 'EXECUTE') THEN
+        RAISE EXCEPTION 'a ceiling would lie more than % days ahead of the coordinator''s clock; set that clock right, or, if this is intended, run GRANT EXECUTE ON FUNCTION idgen_internal.fleet_force() TO % in the coordinator''s database', days, quote_ident(session_user)
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION idgen_internal.fleet_check_raise(text, text, bigint) IS 'reports an error unless ceilings may be raised as far as to a tick';
+COMMENT ON FUNCTION idgen_internal.fleet_check_far(boolean, integer) IS 'reports an error if a ceiling is far ahead, unless the session may have such';
 REVOKE ALL ON FUNCTION idgen_internal.fleet_bound(text, bigint, bigint, bigint),
-    idgen_internal.fleet_latest_generation(bigint), idgen_internal.fleet_farthest(text, text, bigint),
-    idgen_internal.fleet_force(), idgen_internal.fleet_check_raise(text, text, bigint) FROM PUBLIC;
+    idgen_internal.fleet_latest_generation(bigint), idgen_internal.fleet_farthest(text, text, bigint, integer),
+    idgen_internal.fleet_force(), idgen_internal.fleet_check_far(boolean, integer) FROM PUBLIC;
 
 -- One snapshot of the fleet and of the nodes first to last.
 CREATE FUNCTION idgen_internal.fleet_read(first bigint, last bigint) RETURNS json
@@ -1218,7 +1227,7 @@ BEGIN
     -- Writers pass each other; a raise waits for all of them, and they for it.
     LOCK TABLE idgen_internal.fleet IN ROW SHARE MODE;
     SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 16),
-            coalesce(idgen_internal.fleet_farthest(f.layout, f.epoch, f.base), 0)
+            coalesce(idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 30), 0)
         INTO tolerance_us, farthest
         FROM idgen_internal.fleet AS f, pg_control_system() AS c, idgen_internal.fleet_place() AS p
         WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base
@@ -1234,9 +1243,8 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Set the clocks right: one bad clock must not use nodes up.';
     END IF;
-    -- By this server's own count.
     IF window_us > 0 THEN
-        PERFORM idgen_internal.fleet_bound('ceiling', ceiling, 0, farthest);
+        PERFORM idgen_internal.fleet_check_far(ceiling > farthest, 30);
     END IF;
 
     IF 0 = ANY (revisions) THEN
@@ -1246,6 +1254,10 @@ BEGIN
     END IF;
     -- In the same order for all callers, so that none deadlocks.
     PERFORM FROM idgen_internal.node AS n WHERE n.node = ANY (nodes) ORDER BY n.node FOR UPDATE;
+    IF state = 'r' AND EXISTS (SELECT FROM idgen_internal.node AS n
+            WHERE n.node = ANY (nodes) AND n.state = 'h' AND n.alive_until > now_at) THEN
+        RAISE EXCEPTION 'the holder of the node is alive' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
     IF window_us = 0 THEN -- nothing is promised, and nothing raised
         SELECT max(n.ceiling) INTO highest FROM idgen_internal.node AS n WHERE n.node = ANY (nodes);
         PERFORM idgen_internal.fleet_bound('ceiling', fleet_write.ceiling, 0, highest);
@@ -1286,7 +1298,11 @@ BEGIN
     PERFORM idgen_internal.fleet_bound('generation', generation, 1, idgen_internal.fleet_latest_generation(0)),
         idgen_internal.fleet_bound('the length of the layout', octet_length(layout), 1, 1000),
         idgen_internal.fleet_bound('the length of the epoch', octet_length(epoch), 1, 100),
-        idgen_internal.fleet_check_raise(layout, epoch, base);
+        idgen_internal.fleet_check_far(base > idgen_internal.fleet_farthest(layout, epoch, 0, 90), 90);
+    IF base < 0 OR idgen_internal.fleet_farthest(layout, epoch, 0, 0) IS NULL THEN
+        RAISE EXCEPTION 'the layout, the epoch or the base of the fleet is malformed'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     IF generation > 1 THEN -- an operator's raise
         PERFORM idgen_internal.fleet_guard_again();
     ELSIF NOT idgen_internal.fleet_guarded() OR EXISTS (SELECT FROM idgen_internal.node) THEN
@@ -1318,8 +1334,14 @@ BEGIN
         idgen_internal.fleet_latest_generation(old_generation));
     PERFORM idgen_internal.fleet_guard_again();
     LOCK TABLE idgen_internal.fleet IN EXCLUSIVE MODE;
-    PERFORM idgen_internal.fleet_check_raise(f.layout, f.epoch,
-            greatest(fleet_raise.base, (SELECT max(c) FROM unnest(ceilings) AS c)))
+    -- A node that lies further ahead than fleet_write() lets it was taken there by force, or
+    -- by 0.1.0; others are not to suffer from that.
+    PERFORM idgen_internal.fleet_check_far(
+            fleet_raise.base > idgen_internal.fleet_farthest(f.layout, f.epoch, 0, 90)
+            OR EXISTS (
+                SELECT FROM unnest(nodes, ceilings) AS e (node, ceiling) JOIN idgen_internal.node AS n ON n.node = e.node
+                WHERE e.ceiling > idgen_internal.fleet_farthest(f.layout, f.epoch, fleet_raise.base, 60)
+                    AND n.ceiling <= idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 30)), 90)
         FROM idgen_internal.fleet AS f
         WHERE f.generation = old_generation AND f.base = old_base;
     UPDATE idgen_internal.fleet AS f SET

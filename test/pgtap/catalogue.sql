@@ -36,7 +36,7 @@ CREATE TEMP VIEW looking AS
     SELECT unnest(ARRAY['instance', 'clock', 'clock_events', 'stats', 'configured_layout', 'layout_guard',
         'worker_stats', 'registry_space', 'scope_guard', 'leased_fleet', 'timeline', 'took_over', 'fleet_check',
         'fleet_place', 'fleet_guard', 'fleet_guarded', 'fleet_guard_again', 'fleet_latest_generation', 'fleet_writing',
-        'fleet_merge', 'fleet_farthest', 'fleet_force', 'fleet_check_raise'])::name AS name;
+        'fleet_merge', 'fleet_farthest', 'fleet_force', 'fleet_check_far'])::name AS name;
 CREATE TEMP VIEW writing AS
     SELECT unnest(ARRAY['fleet_write', 'fleet_create', 'fleet_raise', 'fleet_merge'])::name AS name;
 

@@ -160,6 +160,17 @@ for my $statement (
     $coordinator->safe_psql('reg', "SET session_replication_role = replica; $statement");
 }
 is(rows(), $rows, 'what a subscription would write is skipped');
+# Also while the fleet waits for its operator, who has moved the database, say.
+is( $coordinator->safe_psql('reg', q{
+    BEGIN;
+    ALTER TABLE idgen_internal.fleet DISABLE TRIGGER fleet_guard;
+    UPDATE idgen_internal.fleet SET relation = 1;
+    ALTER TABLE idgen_internal.fleet ENABLE ALWAYS TRIGGER fleet_guard;
+    SET LOCAL session_replication_role = replica;
+    UPDATE idgen_internal.fleet SET layout = 'another', generation = generation + 1;
+    UPDATE idgen_internal.node SET state = 'f', ceiling = ceiling + 1;
+    SELECT count(*) FROM idgen_internal.fleet AS f, idgen_internal.node AS n WHERE f.layout = 'another' OR n.state = 'h';
+    ROLLBACK}), '1', 'and of a fleet that waits to be raised');
 is($coordinator->safe_psql('reg', 'SELECT * FROM idgen_internal.fleet'), $root, 'of the fleet, too');
 # By a data-only restore into the fleet that lives.
 system_or_bail(@dump);
@@ -181,14 +192,16 @@ for my $change ('node SET revision = revision + 1, ceiling = ceiling - 1', 'node
 is(mistake_of("DELETE FROM idgen_internal.$_"), '55000', "and to delete from $_") for 'node', 'fleet';
 $coordinator->safe_psql('reg', 'DROP FUNCTION mistake(text)');
 # The database's owner may restore rows, but writes none here, whatever it pretends to be.
-$coordinator->safe_psql('reg', 'CREATE ROLE tenant LOGIN; ALTER DATABASE reg OWNER TO tenant; GRANT CREATE ON SCHEMA public TO tenant');
+$coordinator->safe_psql('reg', 'CREATE ROLE tenant LOGIN; ALTER DATABASE reg OWNER TO tenant');
 my $row = "INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes) VALUES (2, 1, 1, ''h'', 9, 0), (3, 1, 1, ''h'', 9, 0)";
 my @tenant = (dbname => 'reg', extra_params => [ '-U', 'tenant' ]);
-for my $trick (
-    "DO \$x\$ BEGIN EXECUTE E'$row /*\\nidgen_internal.fleet_write(*/'; END \$x\$",
-    "SET idgen.fleet_writing = on; DO \$x\$ BEGIN EXECUTE '$row'; END \$x\$",
-    "SELECT 1 FROM idgen_internal.fleet; CREATE FUNCTION fleet_write(s text) RETURNS void LANGUAGE plpgsql AS 'BEGIN EXECUTE s; END'; SELECT fleet_write('$row')") {
-    like((sqlstate_of($coordinator, $trick, @tenant))[0], qr/^(none|42501)$/, 'an owner of the database is let down');
+my %tricks = (
+    'the name of a function in a comment' => "DO \$x\$ BEGIN EXECUTE E'$row /*\\nidgen_internal.fleet_write(*/'; END \$x\$",
+    'the setting' => "SET idgen.fleet_writing = on; DO \$x\$ BEGIN EXECUTE '$row'; END \$x\$",
+    'the setting at the start of the session' => "DO \$x\$ BEGIN EXECUTE '$row'; END \$x\$");
+for my $trick (sort keys %tricks) {
+    local $ENV{PGOPTIONS} = '-c idgen.fleet_writing=on' if $trick =~ /start/;
+    is((sqlstate_of($coordinator, $tricks{$trick}, @tenant))[0], 'none', "$trick: is no error");
     is(rows(), $rows, 'and changes nothing');
 }
 my ($function) = sqlstate_of($coordinator, "SELECT snowflake_decode(1); SET idgen.fleet_writing = on", @tenant);
@@ -218,34 +231,55 @@ for my $root ("'x', 'x', 9223372036854775807", "repeat('x', 1001), 'x', 1", "'x'
     is((sqlstate_of($coordinator, "SELECT idgen_internal.fleet_create('00000000-0000-0000-0000-000000000001', $root, 0, 0)", dbname => 'reg', extra_params => [ '-U', 'leaser' ]))[0],
         '22023', "no fleet is made of $root");
 }
-# Ceilings have an end, too: some time after now, by the coordinator's own count.
-my $far = "SELECT idgen_internal.fleet_write(f.generation, f.base, '{3}', ARRAY[coalesce(n.revision, 0)], ARRAY[coalesce(n.epoch, 0)], true,
+# Ceilings have an end, too: some time after now, by the coordinator's own count. Of a node
+# that nobody extends meanwhile:
+my $free = $coordinator->safe_psql('reg', "SELECT min(node) FROM idgen_internal.node WHERE NOT (state = 'h' AND alive_until > clock_timestamp())");
+my $far = "SELECT idgen_internal.fleet_write(f.generation, f.base, ARRAY[n.node], ARRAY[n.revision], ARRAY[n.epoch], true,
     'h', '00000000-0000-0000-0000-000000000001', %s, 0, 0, 1, 'x', 1000, 0, 0, 0, 1)
-    FROM idgen_internal.fleet AS f LEFT JOIN idgen_internal.node AS n ON n.node = 3";
+    FROM idgen_internal.fleet AS f, idgen_internal.node AS n WHERE n.node = $free";
 # Of the layout's milliseconds.
 my $in = "(extract(epoch FROM clock_timestamp() + interval '%s' - timestamptz '2010-01-01 UTC') * 1000)::bigint";
 $coordinator->safe_psql('reg', 'GRANT USAGE ON SCHEMA idgen_internal TO leaser; GRANT SELECT ON idgen_internal.fleet, idgen_internal.node TO leaser');
 my @leaser = (dbname => 'reg', extra_params => [ '-U', 'leaser' ]);
 sub as_leaser { return sqlstate_of($coordinator, "BEGIN; $_[0]; ROLLBACK", @leaser) }
+my $word = qr/days ahead of the coordinator's clock; set that clock right, or.*GRANT EXECUTE ON FUNCTION idgen_internal\.fleet_force\(\) TO leaser/s;
 is((as_leaser(sprintf($far, sprintf($in, '29 days'))))[0], 'none', 'a ceiling within 30 days');
 for my $tick ('9223372036854775807', sprintf($in, '31 days')) {
     my ($state, $err) = as_leaser(sprintf($far, $tick));
-    is($state, '22023', 'none beyond that');
-    like($err, qr/ceiling is out of range/, 'which the error names');
+    is($state, '55000', 'none beyond that');
+    like($err, $word, 'and the error says what to do');
 }
 my $raise = 'SELECT idgen_internal.fleet_raise(generation, base, generation + 1, %s, 0, %s) FROM idgen_internal.fleet';
 my $none = "'{}', '{}', '{}'";
-is((as_leaser(sprintf($raise, sprintf($in, '29 days'), $none)))[0], 'none', 'a raise within 30 days');
-for my $args ([ '9223372036854775807', $none ], [ sprintf($in, '31 days'), $none ],
-    [ sprintf($in, '1 day'), "'{3}', '{1}', ARRAY[" . sprintf($in, '31 days') . ']' ]) {
+is((as_leaser(sprintf($raise, sprintf($in, '89 days'), $none)))[0], 'none', 'a raise within 90 days');
+my @far_raises = ([ '9223372036854775807', $none ], [ sprintf($in, '91 days'), $none ]);
+for my $args (@far_raises) {
     my ($state, $err) = as_leaser(sprintf($raise, @$args));
     is($state, '55000', 'no raise beyond that');
-    like($err, qr/further than 30 days ahead.*GRANT EXECUTE ON FUNCTION idgen_internal\.fleet_force\(\) TO leaser/s, 'without a word of the coordinator');
+    like($err, $word, 'without a word of the coordinator');
 }
+my $one_node = "SELECT idgen_internal.fleet_raise(f.generation, f.base, f.generation + 1, %s, 0, ARRAY[n.node], ARRAY[n.revision], ARRAY[%s])
+    FROM idgen_internal.fleet AS f, idgen_internal.node AS n WHERE n.node = $free";
+is((as_leaser(sprintf($one_node, sprintf($in, '1 day'), sprintf($in, '60 days'))))[0], 'none', 'a single node within 60 days of that');
+is((as_leaser(sprintf($one_node, sprintf($in, '1 day'), sprintf($in, '62 days'))))[0], '55000', 'not beyond');
+# One that is there already keeps nobody from raising the others.
+my $by_hand = "ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
+    UPDATE idgen_internal.node SET ceiling = " . sprintf($in, '40 years') . " WHERE node = $free;
+    ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard";
+is( (sqlstate_of($coordinator, "BEGIN; $by_hand; SET LOCAL SESSION AUTHORIZATION leaser; " . sprintf($one_node, sprintf($in, '1 day'), sprintf($in, '41 years')) . '; ROLLBACK',
+        dbname => 'reg'))[0], 'none', 'a node that is further ahead is raised, too');
 $coordinator->safe_psql('reg', 'GRANT EXECUTE ON FUNCTION idgen_internal.fleet_force() TO leaser');
-is((as_leaser(sprintf($raise, sprintf($in, '31 days'), $none)))[0], 'none', 'with it the role may');
+is((as_leaser(sprintf($raise, sprintf($in, '91 days'), $none)))[0], 'none', 'with that right the role may raise further');
+is((as_leaser(sprintf($far, sprintf($in, '31 days'))))[0], 'none', 'and take a node there');
 $coordinator->safe_psql('reg', 'REVOKE EXECUTE ON FUNCTION idgen_internal.fleet_force() FROM leaser');
-is((as_leaser(sprintf($raise, sprintf($in, '31 days'), $none)))[0], '55000', 'and no longer');
+is((as_leaser(sprintf($raise, sprintf($in, '91 days'), $none)))[0], '55000', 'and no longer');
+# Nor does it retire a node whose holder is alive.
+$one->poll_query_until('postgres', "SELECT state = 'active' FROM snowflake_instance") or die;
+is( (as_leaser("SELECT idgen_internal.fleet_write(f.generation, f.base, ARRAY[n.node], ARRAY[n.revision], ARRAY[n.epoch], false, 'r', n.holder, n.ceiling, 0, 0, 1, 'x', 0, 0, 0, 0, 0)
+        FROM idgen_internal.fleet AS f, idgen_internal.node AS n WHERE n.state = 'h' AND n.alive_until > clock_timestamp()"))[0], '55000', 'no node is retired whose holder is alive');
+# The longest tick of each unit that a layout may have.
+is($coordinator->safe_psql('reg', "SELECT count(idgen_internal.fleet_farthest('time:20 shard:2 sequence:12 tick:' || t, '2010-01-01T00:00:00Z', 0, 1)) FROM unnest('{3599999999us,3600000ms,3600s,1us}'::text[]) AS t"),
+    '4', 'ticks of any length are understood');
 $coordinator->safe_psql('reg', 'REVOKE SELECT ON idgen_internal.fleet, idgen_internal.node FROM leaser');
 for my $root ("'time:41 shard:2 sequence:12', '2010-01-01T00:00:00Z'", "'x tick:1ms', 'yesterday'") {
     is((sqlstate_of($coordinator, "SELECT idgen_internal.fleet_create('00000000-0000-0000-0000-000000000001', $root, 1, 0, 0)", @leaser))[0],
@@ -300,10 +334,23 @@ is($coordinator->safe_psql('reg', "SELECT revision > 0 AND ceiling > 0 AND state
     't', 'a node that is taken later comes, too');
 $other->stop;
 is(catch_up(), $publisher->safe_psql('postgres', $theirs), 'all rows are as they are there');
+# A node that was retired stays so, whatever comes later.
+sub publish {
+    my ($change) = @_;
+    $publisher->safe_psql('postgres', "BEGIN; ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
+        UPDATE idgen_internal.node SET $change; ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard; COMMIT");
+    return;
+}
+my $retired = "SELECT count(*) FROM idgen_internal.node WHERE state = 'r'";
+publish("state = 'r' WHERE node <> $their_node");
+catch_up();
+my $count = $coordinator->safe_psql('reg', $retired);
+cmp_ok($count, '>', 0, 'a node that is retired there is retired here');
+publish("state = 'f' WHERE node <> $their_node");
+catch_up();
+is($coordinator->safe_psql('reg', $retired), $count, 'and stays so');
 $coordinator->safe_psql('reg', 'DROP SUBSCRIPTION s');
-$publisher->safe_psql('postgres', 'BEGIN; ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
-    UPDATE idgen_internal.node SET ceiling = ceiling - 1000, revision = 1, epoch = 1 WHERE node = ' . $their_node . ';
-    ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard; COMMIT');
+publish("ceiling = ceiling - 1000, revision = 1, epoch = 1 WHERE node = $their_node");
 my $before = $coordinator->safe_psql('reg', $theirs);
 $coordinator->safe_psql('reg', "TRUNCATE plain; CREATE SUBSCRIPTION s CONNECTION '$from_publisher' PUBLICATION p");
 $coordinator->wait_for_subscription_sync($publisher, 's', 'reg');

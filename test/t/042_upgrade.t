@@ -257,7 +257,7 @@ my $fleet_rows = q{
     SELECT node, revision, epoch, state, holder, ceiling, log2_lanes, system, name, ceiling_at, since, extended, alive_until FROM idgen_internal.node WHERE node IN (5, 6) ORDER BY node};
 # As someone has written it by hand.
 $coordinator->safe_psql('postgres', q{INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes, name)
-    VALUES (900, 1, 1, 'f', 0, 100, repeat('x', 1000)), (901, 1, 1, 'f', 0, -1, NULL)});
+    VALUES (900, 1, 1, 'f', 0, 100, repeat('x', 1000)), (901, 1, 1, 'f', 0, -1, NULL), (-1, 1, 1, 'f', 0, 0, NULL), (1099511627776, 1, 1, 'f', 0, 0, NULL)});
 my $fleet_before = $coordinator->safe_psql('postgres', $fleet_rows);
 $coordinator->safe_psql('postgres', 'ALTER EXTENSION idgen UPDATE');
 is($coordinator->safe_psql('postgres', $fleet_rows), $fleet_before, 'a fleet and its nodes are kept');
