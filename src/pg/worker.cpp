@@ -38,7 +38,8 @@ constexpr std::int64_t kLeaveNs = 500'000'000;
 constexpr std::int64_t kKernelIntervalNs = 1'000'000'000;
 constexpr std::int64_t kEndWarningUs = std::int64_t{2} * 365 * 86400 * 1000000;
 constexpr std::int64_t kEndWarningIntervalNs = std::int64_t{86400} * 1000000000;
-constexpr std::int64_t kLookIntervalNs = std::int64_t{3600} * 1000000000;
+constexpr std::int64_t kLookPauseNs = std::int64_t{60} * 1000000000;
+constexpr std::int64_t kWarnedPauseNs = std::int64_t{3600} * 1000000000;
 
 class Worker {
  public:
@@ -417,7 +418,7 @@ bool Worker::ask_registry(const Mailbox::Call &call) {
 // there is to warn of is told with the next reply.
 void Worker::look_at_fleet(std::int64_t now) {
   if (now < next_look_ || !link_.registry().crowded() || !keeper_.begin_other()) return;
-  next_look_ = now + kLookIntervalNs;
+  next_look_ = now + kLookPauseNs;
   link_.registry().begin(keeper_.request(RegistryAsk::list, sample(), keeper_policy()));
   looks_ = true;
 }
@@ -425,7 +426,10 @@ void Worker::look_at_fleet(std::int64_t now) {
 void Worker::finish_look() {
   looks_ = false;
   keeper_.end_other();
-  if (reply_.outcome == RegistryOutcome::done) report_fleet(*link_.registry().fleet());
+  if (reply_.outcome != RegistryOutcome::done) return;
+  const FleetView &fleet = *link_.registry().fleet();
+  report_fleet(fleet);
+  if (!fleet.warning.empty()) next_look_ = monotonic_ns() + kWarnedPauseNs;
 }
 
 // An operator's request of the registry has its reply.
