@@ -204,8 +204,9 @@ $node->safe_psql('backfill', $record);
 $node->safe_psql('backfill', 'UPDATE "Other"."Events" SET "ID" = NULL');
 my @events = (table => '"Other"."Events"', key => 'id', created => 'At', id => 'ID');
 like(backfill(@events), qr/node 0 has no 64 sequence numbers left/, 'what 0.1.0 has used is not handed out again');
-is(backfill(@events, node => 5), 'UPDATE 30000', 'another node has room');
-is($node->safe_psql('backfill', 'SELECT count(DISTINCT snowflake_node("ID")), min(snowflake_node("ID")) FROM "Other"."Events"'), '1|5', 'the IDs are of that node');
+my $free = $node->safe_psql('backfill', 'SELECT node FROM snowflake_instance') == 5 ? 6 : 5;
+is(backfill(@events, node => $free), 'UPDATE 30000', 'another node has room');
+is($node->safe_psql('backfill', 'SELECT count(DISTINCT snowflake_node("ID")), min(snowflake_node("ID")) FROM "Other"."Events"'), "1|$free", 'the IDs are of that node');
 is($node->safe_psql('backfill', 'SELECT count(*) FROM legacy AS a JOIN "Other"."Events" AS e ON a.id = e."ID"'), '0', 'and no ID is there twice');
 
 done_testing();
