@@ -180,6 +180,8 @@ $three->reload;
 poll_log($three, qr/the new one cannot be used yet\n.*no answer within/, $from);
 my @hanging = family($other);
 kill('STOP', @hanging);
+my $hung = Time::HiRes::time();
+poll(sub { return Time::HiRes::time() > $hung + 3 }) or die;    # it is asked again meanwhile
 $coordinator->safe_psql('postgres', q{
     BEGIN;
     ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
