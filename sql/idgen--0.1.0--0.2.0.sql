@@ -682,8 +682,8 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Set the clocks right: one bad clock must not use nodes up.';
     END IF;
-    IF window_us > 0 THEN
-        PERFORM idgen_internal.fleet_check_far(ceiling > farthest, 30);
+    IF window_us > 0 AND ceiling > farthest THEN
+        PERFORM idgen_internal.fleet_check_far(true, 30);
     END IF;
 
     IF 0 = ANY (revisions) THEN
@@ -770,14 +770,14 @@ BEGIN
         idgen_internal.fleet_latest_generation(old_generation));
     PERFORM idgen_internal.fleet_guard_again();
     LOCK TABLE idgen_internal.fleet IN EXCLUSIVE MODE;
-    -- A node that lies further ahead than fleet_write() lets it was taken there by force, or
+    -- A node that lies further ahead than this function lets it was taken there by force, or
     -- by 0.1.0; others are not to suffer from that.
     PERFORM idgen_internal.fleet_check_far(
             fleet_raise.base > idgen_internal.fleet_farthest(f.layout, f.epoch, 0, 90)
             OR EXISTS (
                 SELECT FROM unnest(nodes, ceilings) AS e (node, ceiling) JOIN idgen_internal.node AS n ON n.node = e.node
                 WHERE e.ceiling > idgen_internal.fleet_farthest(f.layout, f.epoch, fleet_raise.base, 60)
-                    AND n.ceiling <= idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 30)), 90)
+                    AND n.ceiling <= idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 60)), 90)
         FROM idgen_internal.fleet AS f
         WHERE f.generation = old_generation AND f.base = old_base;
     UPDATE idgen_internal.fleet AS f SET

@@ -262,6 +262,9 @@ my $one_node = "SELECT idgen_internal.fleet_raise(f.generation, f.base, f.genera
     FROM idgen_internal.fleet AS f, idgen_internal.node AS n WHERE n.node = $free";
 is((as_leaser(sprintf($one_node, sprintf($in, '1 day'), sprintf($in, '60 days'))))[0], 'none', 'a single node within 60 days of that');
 is((as_leaser(sprintf($one_node, sprintf($in, '1 day'), sprintf($in, '62 days'))))[0], '55000', 'not beyond');
+# Nor step by step.
+is( (as_leaser(sprintf($one_node, sprintf($in, '1 day'), sprintf($in, '60 days')) . '; ' . sprintf($one_node, sprintf($in, '2 days'), sprintf($in, '40 years'))))[0],
+    '55000', 'nor by one raise after another');
 # One that is there already keeps nobody from raising the others.
 my $by_hand = "ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
     UPDATE idgen_internal.node SET ceiling = " . sprintf($in, '40 years') . " WHERE node = $free;
