@@ -123,7 +123,7 @@ issue($_) for $two, $three;
 $from = -s $two->logfile;
 $etcd->restore_snapshot($snapshot, same_cluster => 1);
 poll_log($two, qr/the registry (has gone back in time|has lost what it had acknowledged)/, $from);
-$etcd->ctl('--endpoints=http://' . ($etcd->endpoints)[0], 'put', 'elsewhere', $_) for 1 .. 200;
+$etcd->put('elsewhere', $_) for 1 .. 200;
 $from = -s $two->logfile;
 $two->restart;
 refuses_until_raised('an etcd with its old cluster ID, whose revisions have grown', $two, qr/the registry has gone back in time/, $from);

@@ -16,6 +16,7 @@ use warnings;
 use HTTP::Tiny;
 use IPC::Run ();
 use JSON::PP ();
+use MIME::Base64 qw(encode_base64);
 use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -175,6 +176,13 @@ sub ask {
     my $reply = HTTP::Tiny->new(timeout => 1)->post(
         "http://127.0.0.1:$self->{members}[$i]{plain}$path", { content => JSON::PP::encode_json($body // {}) });
     return $reply->{success} ? JSON::PP::decode_json($reply->{content}) : undef;
+}
+
+# Writes a key of a cluster of one.
+sub put {
+    my ($self, $key, $value) = @_;
+    $self->ask(0, '/v3/kv/put', { key => encode_base64($key, ''), value => encode_base64($value, '') }) or die "etcd did not take $key";
+    return;
 }
 
 # etcdctl against all members (or those of "--endpoints"): its output. Dies if it fails.
