@@ -982,6 +982,9 @@ BEGIN
     IF TG_TABLE_NAME = 'fleet' THEN
         NEW.database := 0;
         NEW.relation := 0;
+        -- What no instance has written could keep instances from reading or raising it.
+        NEW.generation := least(NEW.generation, idgen_internal.fleet_latest_generation(0));
+        NEW.raised := least(greatest(NEW.raised, 'epoch'), clock_timestamp());
         IF TG_OP = 'UPDATE' THEN
             IF NEW.id <> OLD.id THEN
                 RETURN NULL;
@@ -994,7 +997,12 @@ BEGIN
         IF NEW.node NOT BETWEEN 0 AND 4294967295 THEN
             RETURN NULL;
         END IF;
+        NEW.revision := greatest(NEW.revision, 1);
         NEW.log2_lanes := least(greatest(NEW.log2_lanes, 0), 6);
+        NEW.ceiling_at := CASE WHEN NEW.ceiling_at BETWEEN 'epoch' AND '10000-01-01' THEN NEW.ceiling_at END;
+        NEW.since := CASE WHEN NEW.since BETWEEN 'epoch' AND '10000-01-01' THEN NEW.since END;
+        NEW.extended := CASE WHEN NEW.extended BETWEEN 'epoch' AND '10000-01-01' THEN NEW.extended END;
+        NEW.alive_until := CASE WHEN NEW.alive_until < clock_timestamp() + interval '1 hour' THEN NEW.alive_until END;
         NEW.name := CASE WHEN octet_length(NEW.name) > 200 THEN left(NEW.name, 50) ELSE NEW.name END;
         IF TG_OP = 'UPDATE' THEN
             NEW.node := OLD.node;
@@ -1119,6 +1127,13 @@ CREATE FUNCTION idgen_internal.fleet_farthest(layout text, epoch text, base bigi
 $$;
 COMMENT ON FUNCTION idgen_internal.fleet_farthest(text, text, bigint, integer) IS 'the tick so many days after now, or after the base if that is later; null if layout or epoch are malformed';
 
+CREATE FUNCTION idgen_internal.fleet_last_node(layout text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (1::bigint << coalesce(sum(m.parts[2]::integer), 0)::integer) - 1
+    FROM regexp_matches(layout, '(region|shard):([0-9]{1,2})(?![0-9])', 'g') AS m (parts)
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_last_node(text) IS 'the highest node of a layout';
+
 CREATE FUNCTION idgen_internal.fleet_force() RETURNS void
     LANGUAGE sql VOLATILE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS '';
 COMMENT ON FUNCTION idgen_internal.fleet_force() IS 'does nothing; who may execute it may set ceilings however far ahead of the clock';
@@ -1133,9 +1148,22 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION idgen_internal.fleet_check_far(boolean, integer) IS 'reports an error if a ceiling is far ahead, unless the session may have such';
+
+-- A raise that lifts nothing would hand out nodes that are in use.
+CREATE FUNCTION idgen_internal.fleet_check_near(is_past boolean) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF is_past THEN
+        RAISE EXCEPTION 'ceilings cannot be raised to a time that the coordinator''s clock has passed'
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION idgen_internal.fleet_check_near(boolean) IS 'reports an error if a raise would lift ceilings to the past';
 REVOKE ALL ON FUNCTION idgen_internal.fleet_bound(text, bigint, bigint, bigint),
     idgen_internal.fleet_latest_generation(bigint), idgen_internal.fleet_farthest(text, text, bigint, integer),
-    idgen_internal.fleet_force(), idgen_internal.fleet_check_far(boolean, integer) FROM PUBLIC;
+    idgen_internal.fleet_last_node(text), idgen_internal.fleet_force(),
+    idgen_internal.fleet_check_near(boolean), idgen_internal.fleet_check_far(boolean, integer) FROM PUBLIC;
 
 -- One snapshot of the fleet and of the nodes first to last.
 CREATE FUNCTION idgen_internal.fleet_read(first bigint, last bigint) RETURNS json
@@ -1206,7 +1234,7 @@ DECLARE
     epoch_start constant timestamptz := timestamptz 'epoch';
     tolerance_us bigint; -- lead_left() of src/registry/fleet_store.h
     farthest bigint;
-    highest bigint;
+    highest bigint; -- node
     changed bigint;
 BEGIN
     PERFORM idgen_internal.fleet_check();
@@ -1227,8 +1255,9 @@ BEGIN
     -- Writers pass each other; a raise waits for all of them, and they for it.
     LOCK TABLE idgen_internal.fleet IN ROW SHARE MODE;
     SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 16),
-            coalesce(idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 30), 0)
-        INTO tolerance_us, farthest
+            coalesce(idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 30), 0),
+            idgen_internal.fleet_last_node(f.layout)
+        INTO tolerance_us, farthest, highest
         FROM idgen_internal.fleet AS f, pg_control_system() AS c, idgen_internal.fleet_place() AS p
         WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base
             AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline()
@@ -1248,6 +1277,7 @@ BEGIN
     END IF;
 
     IF 0 = ANY (revisions) THEN
+        PERFORM idgen_internal.fleet_bound('a node', u, 0, highest) FROM unnest(nodes) AS u;
         INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes)
             SELECT u, 0, 0, 'f', 0, 0 FROM unnest(nodes) AS u
             ON CONFLICT DO NOTHING;
@@ -1258,16 +1288,13 @@ BEGIN
             WHERE n.node = ANY (nodes) AND n.state = 'h' AND n.alive_until > now_at) THEN
         RAISE EXCEPTION 'the holder of the node is alive' USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    IF window_us = 0 THEN -- nothing is promised, and nothing raised
-        SELECT max(n.ceiling) INTO highest FROM idgen_internal.node AS n WHERE n.node = ANY (nodes);
-        PERFORM idgen_internal.fleet_bound('ceiling', fleet_write.ceiling, 0, highest);
-    END IF;
     UPDATE idgen_internal.node AS n SET
         revision = n.revision + 1,
         epoch = n.epoch + take::integer,
         state = fleet_write.state,
         holder = fleet_write.holder,
-        ceiling = fleet_write.ceiling,
+        -- Without a window nothing is promised: each node keeps the ceiling that it has.
+        ceiling = CASE WHEN window_us > 0 THEN fleet_write.ceiling ELSE n.ceiling END,
         log2_lanes = fleet_write.log2_lanes,
         system = fleet_write.system,
         name = fleet_write.name,
@@ -1277,6 +1304,7 @@ BEGIN
         alive_until = CASE WHEN fleet_write.state = 'h' THEN now_at + alive_ms * interval '1 millisecond' END
     FROM unnest(nodes, revisions, epochs) AS e (node, revision, epoch)
     WHERE n.node = e.node AND n.revision = e.revision AND n.epoch = e.epoch
+        AND (fleet_write.state <> 'h' OR n.state <> 'r')
         AND n.ceiling <= fleet_write.ceiling; -- never lowered
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF changed <> cardinality(nodes) THEN
@@ -1304,14 +1332,16 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF generation > 1 THEN -- an operator's raise
+        PERFORM idgen_internal.fleet_check_near(base < idgen_internal.fleet_farthest(layout, epoch, 0, 0));
         PERFORM idgen_internal.fleet_guard_again();
     ELSIF NOT idgen_internal.fleet_guarded() OR EXISTS (SELECT FROM idgen_internal.node) THEN
         RAISE EXCEPTION 'the coordinator''s restore is not complete: there are nodes without a fleet, or disabled triggers; complete it, then call snowflake_raise_registry()'
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
+    -- Raised by this server's clock, whatever raised_us says.
     INSERT INTO idgen_internal.fleet (id, layout, epoch, generation, base, raised, system, timeline, database, relation)
         SELECT fleet_create.id, fleet_create.layout, fleet_create.epoch, fleet_create.generation,
-            fleet_create.base, timestamptz 'epoch' + raised_us * interval '1 microsecond',
+            fleet_create.base, CASE WHEN fleet_create.base > 0 THEN clock_timestamp() ELSE 'epoch' END,
             c.system_identifier, idgen_internal.timeline(), p.database, p.relation
         FROM pg_control_system() AS c, idgen_internal.fleet_place() AS p
         ON CONFLICT DO NOTHING;
@@ -1327,6 +1357,7 @@ CREATE FUNCTION idgen_internal.fleet_raise(
     SET idgen.fleet_writing = on AS $$
 #variable_conflict use_column
 DECLARE
+    farthest bigint; -- null: no bound
     changed bigint;
 BEGIN
     PERFORM idgen_internal.fleet_check();
@@ -1334,20 +1365,16 @@ BEGIN
         idgen_internal.fleet_latest_generation(old_generation));
     PERFORM idgen_internal.fleet_guard_again();
     LOCK TABLE idgen_internal.fleet IN EXCLUSIVE MODE;
-    -- A node that lies further ahead than this function lets it was taken there by force, or
-    -- by 0.1.0; others are not to suffer from that.
     PERFORM idgen_internal.fleet_check_far(
-            fleet_raise.base > idgen_internal.fleet_farthest(f.layout, f.epoch, 0, 90)
-            OR EXISTS (
-                SELECT FROM unnest(nodes, ceilings) AS e (node, ceiling) JOIN idgen_internal.node AS n ON n.node = e.node
-                WHERE e.ceiling > idgen_internal.fleet_farthest(f.layout, f.epoch, fleet_raise.base, 60)
-                    AND n.ceiling <= idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 60)), 90)
+            fleet_raise.base > idgen_internal.fleet_farthest(f.layout, f.epoch, 0, 90), 90),
+        idgen_internal.fleet_check_near(
+            fleet_raise.base < idgen_internal.fleet_farthest(f.layout, f.epoch, 0, 0))
         FROM idgen_internal.fleet AS f
         WHERE f.generation = old_generation AND f.base = old_base;
     UPDATE idgen_internal.fleet AS f SET
         generation = fleet_raise.generation,
         base = fleet_raise.base,
-        raised = timestamptz 'epoch' + raised_us * interval '1 microsecond',
+        raised = clock_timestamp(), -- whatever raised_us says
         system = c.system_identifier,
         timeline = idgen_internal.timeline(),
         database = p.database,
@@ -1359,7 +1386,14 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    UPDATE idgen_internal.node AS n SET ceiling = e.ceiling, revision = n.revision + 1
+    -- fleet_write() takes no ceiling so far ahead, so none above it was lost: what lies there
+    -- stays, and keeps nobody from raising the others.
+    IF NOT has_function_privilege(session_user, 'idgen_internal.fleet_force()', 'EXECUTE') THEN
+        SELECT idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 60) INTO farthest FROM idgen_internal.fleet AS f;
+    END IF;
+    UPDATE idgen_internal.node AS n SET
+        ceiling = greatest(n.ceiling, least(e.ceiling, farthest)),
+        revision = n.revision + 1
     FROM unnest(nodes, revisions, ceilings) AS e (node, revision, ceiling)
     WHERE n.node = e.node AND n.revision = e.revision AND n.ceiling <= e.ceiling;
     GET DIAGNOSTICS changed = ROW_COUNT;

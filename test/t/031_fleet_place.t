@@ -260,17 +260,40 @@ for my $args (@far_raises) {
 }
 my $one_node = "SELECT idgen_internal.fleet_raise(f.generation, f.base, f.generation + 1, %s, 0, ARRAY[n.node], ARRAY[n.revision], ARRAY[%s])
     FROM idgen_internal.fleet AS f, idgen_internal.node AS n WHERE n.node = $free";
-is((as_leaser(sprintf($one_node, sprintf($in, '1 day'), sprintf($in, '60 days'))))[0], 'none', 'a single node within 60 days of that');
-is((as_leaser(sprintf($one_node, sprintf($in, '1 day'), sprintf($in, '62 days'))))[0], '55000', 'not beyond');
-# Nor step by step.
-is( (as_leaser(sprintf($one_node, sprintf($in, '1 day'), sprintf($in, '60 days')) . '; ' . sprintf($one_node, sprintf($in, '2 days'), sprintf($in, '40 years'))))[0],
-    '55000', 'nor by one raise after another');
-# One that is there already keeps nobody from raising the others.
+# A single node goes no further than 60 days beyond that, step by step neither: rounded days.
+sub days_of_node {
+    return split /\n/, $coordinator->safe_psql('reg', "BEGIN; $_[0]; SELECT round((ceiling - " . sprintf($in, '0 days') . ") / 86400000.0) FROM idgen_internal.node WHERE node = $free; ROLLBACK",
+        extra_params => [ '-U', $_[1] // 'leaser' ]);
+}
+my $one_day = sprintf($in, '1 day');
+is(join(' ', days_of_node(sprintf($one_node, $one_day, sprintf($in, '59 days')))), 't 59', 'a single node within 60 days of that');
+is(join(' ', days_of_node(sprintf($one_node, $one_day, sprintf($in, '40 years')))), 't 61', 'no further');
+is(join(' ', days_of_node(sprintf($one_node, $one_day, sprintf($in, '40 years')) . '; ' . sprintf($one_node, sprintf($in, '2 days'), sprintf($in, '40 years')))),
+    't t 62', 'nor by one raise after another');
+# One that is there already stays, and keeps nobody from raising the others.
 my $by_hand = "ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
-    UPDATE idgen_internal.node SET ceiling = " . sprintf($in, '40 years') . " WHERE node = $free;
+    UPDATE idgen_internal.node SET ceiling = " . sprintf($in, '1000 days') . " WHERE node = $free;
     ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard";
-is( (sqlstate_of($coordinator, "BEGIN; $by_hand; SET LOCAL SESSION AUTHORIZATION leaser; " . sprintf($one_node, sprintf($in, '1 day'), sprintf($in, '41 years')) . '; ROLLBACK',
-        dbname => 'reg'))[0], 'none', 'a node that is further ahead is raised, too');
+is(join(' ', days_of_node("$by_hand; SET LOCAL SESSION AUTHORIZATION leaser; " . sprintf($one_node, $one_day, sprintf($in, '1010 days')), $coordinator->safe_psql('reg', 'SELECT current_user'))),
+    't 1000', 'a node that is further ahead stays where it is, without an error');
+# Nor does it carry others along: together with it, each keeps its own ceiling.
+my $together = "SELECT 1 FROM (SELECT idgen_internal.fleet_write(f.generation, f.base, array_agg(n.node), array_agg(n.revision), array_agg(n.epoch), false,
+    'f', '00000000-0000-0000-0000-000000000001', max(n.ceiling), 0, 0, 1, 'x', 0, 0, 0, 0, 0) FROM idgen_internal.fleet AS f, idgen_internal.node AS n GROUP BY f.generation, f.base) AS w";
+my $ceilings = $coordinator->safe_psql('reg', "SELECT count(*) FROM idgen_internal.node WHERE ceiling > $one_day");
+is( $coordinator->safe_psql('reg', "BEGIN; $by_hand; SET LOCAL SESSION AUTHORIZATION leaser; $together; SELECT count(*) FROM idgen_internal.node WHERE ceiling > $one_day; ROLLBACK"),
+    "1\n" . ($ceilings + 1), 'no release carries ceilings away');
+# When a fleet was raised is told by this clock, whatever the caller says; ceilings are raised.
+like(
+    $coordinator->safe_psql(
+        'reg', 'BEGIN; ' . sprintf($raise =~ s/, 0, %s/, -540000000000000, %s/r, $one_day, $none) . "; SELECT raised BETWEEN now() AND clock_timestamp() FROM idgen_internal.fleet; ROLLBACK",
+        extra_params => [ '-U', 'leaser' ]),
+    qr/^t\nt$/, 'the time of a raise is not the caller\'s');
+# Nodes are the layout's, and no retired one is taken.
+is( (sqlstate_of($coordinator, q{SELECT idgen_internal.fleet_write(f.generation, f.base, '{4}', '{0}', '{0}', false, 'f', f.id, 0, 0, 0, 1, 'x', 0, 0, 0, 0, 0)
+        FROM idgen_internal.fleet AS f}, dbname => 'reg'))[0], '22023', 'no node beyond the layout');
+my $retire = "SELECT idgen_internal.fleet_write(f.generation, f.base, ARRAY[n.node], ARRAY[n.revision], ARRAY[n.epoch], false, 'r', f.id, n.ceiling, 0, 0, 1, 'x', 0, 0, 0, 0, 0)
+    FROM idgen_internal.fleet AS f, idgen_internal.node AS n WHERE n.node = $free";
+is((as_leaser("$retire; " . sprintf($far, sprintf($in, '1 second'))))[0], '40001', 'a retired node is not taken');
 $coordinator->safe_psql('reg', 'GRANT EXECUTE ON FUNCTION idgen_internal.fleet_force() TO leaser');
 is((as_leaser(sprintf($raise, sprintf($in, '91 days'), $none)))[0], 'none', 'with that right the role may raise further');
 is((as_leaser(sprintf($far, sprintf($in, '31 days'))))[0], 'none', 'and take a node there');
@@ -288,10 +311,23 @@ for my $root ("'time:41 shard:2 sequence:12', '2010-01-01T00:00:00Z'", "'x tick:
     is((sqlstate_of($coordinator, "SELECT idgen_internal.fleet_create('00000000-0000-0000-0000-000000000001', $root, 1, 0, 0)", @leaser))[0],
         '22023', "no fleet is made of $root");
 }
-# A node that is only let go is raised no further.
-is((sqlstate_of($coordinator, q{SELECT idgen_internal.fleet_write(f.generation, f.base, ARRAY[n.node], ARRAY[n.revision], ARRAY[n.epoch], false,
-    'f', n.holder, n.ceiling + 1, 1, 0, 1, 'x', 0, 0, 0, 0, 0) FROM idgen_internal.fleet f, idgen_internal.node n WHERE n.state = 'f' LIMIT 1}, dbname => 'reg'))[0],
-    '22023', 'no release carries a ceiling away');
+# A raise that begins anew raises, too. What no instance has written does not count.
+$coordinator->safe_psql('template1', 'CREATE DATABASE poisoned');
+$coordinator->safe_psql('poisoned', q{
+    CREATE EXTENSION idgen;
+    SELECT snowflake_allow_leasing('leaser');
+    INSERT INTO idgen_internal.node VALUES (1, 0, 0, 'h', NULL, 5, 0, NULL, NULL, 'infinity', '-infinity', '290000-01-01', 'infinity')});
+my $anew = "SELECT idgen_internal.fleet_create('00000000-0000-0000-0000-000000000001', 'time:41 shard:2 sequence:12 tick:1ms', '2010-01-01T00:00:00Z', 2, %s, 0)";
+is((sqlstate_of($coordinator, sprintf($anew, 0), dbname => 'poisoned', extra_params => [ '-U', 'leaser' ]))[0], '55000', 'none begins anew in the past');
+is($coordinator->safe_psql('poisoned', 'BEGIN; ' . sprintf($anew, $one_day) . '; ROLLBACK'), 't', 'but above now');
+$coordinator->safe_psql('poisoned', q{INSERT INTO idgen_internal.fleet (id, layout, epoch, generation, base, raised, system, timeline)
+    VALUES ('00000000-0000-0000-0000-000000000001', 'time:41 shard:2 sequence:12 tick:1ms', '2010-01-01T00:00:00Z', 9223372036854775807, 0, 'infinity', 1, 1)});
+is( $coordinator->safe_psql('poisoned', q{SELECT r -> 'nodes' -> 0 ->> 'revision', r -> 'nodes' -> 0 ->> 'alive', r -> 'nodes' -> 0 ->> 'since_us' FROM idgen_internal.fleet_read(0, 9) AS r}),
+    '1||', 'rows by hand can be read');
+my @poisoned = sqlstate_of($coordinator, sprintf($raise, sprintf($in, '-1 second'), $none), dbname => 'poisoned');
+is($poisoned[0], '55000', 'no raise to the past');
+like($poisoned[1], qr/a time that the coordinator's clock has passed/, 'and the error says so');
+is($coordinator->safe_psql('poisoned', 'BEGIN; ' . sprintf($raise, $one_day, $none) . '; ROLLBACK'), 't', 'and the fleet be raised');
 
 # --- replication onto a coordinator --------------------------------------------------------
 

@@ -259,10 +259,18 @@ my $fleet_rows = q{
 $coordinator->safe_psql('postgres', q{INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes, name)
     VALUES (900, 1, 1, 'f', 0, 100, repeat('x', 1000)), (901, 1, 1, 'f', 0, -1, NULL), (-1, 1, 1, 'f', 0, 0, NULL), (1099511627776, 1, 1, 'f', 0, 0, NULL)});
 my $fleet_before = $coordinator->safe_psql('postgres', $fleet_rows);
-$coordinator->safe_psql('postgres', 'ALTER EXTENSION idgen UPDATE');
+# Behind a dump it does not wait for longer than instances can.
+my $dump = $coordinator->background_psql('postgres');
+$dump->query_safe('BEGIN; SELECT count(*) FROM idgen_internal.node');
+$early->poll_query_until('postgres', "SELECT window_left > interval '0.6 s' FROM snowflake_instance") or die 'no window';
+my $load = start_collector($early, gently(), '--clients', 2, '--ids', 1_000_000_000);
+is((sqlstate_of($coordinator, 'ALTER EXTENSION idgen UPDATE'))[0], '55P03', 'while a dump reads the fleet, the update gives up');
+$dump->quit;
+is($coordinator->safe_psql('postgres', "BEGIN; SET LOCAL lock_timeout = '7s'; ALTER EXTENSION idgen UPDATE; SHOW lock_timeout; COMMIT"), '7s', 'then it updates');
 is($coordinator->safe_psql('postgres', $fleet_rows), $fleet_before, 'a fleet and its nodes are kept');
 my $renewed = instance($early, 'ceiling');
 ok(poll(sub { return instance($early, "state = 'active' AND ceiling > '$renewed'") eq 't' }), 'the instance goes on');
+is((stop_collector($load))[0], 0, 'without an error, each ID above the ones before');
 $early->stop;
 my $member = new_node('member', "idgen.registry = '" . registry_of($coordinator, 'leaser') . "'");
 $member->start;
@@ -273,5 +281,19 @@ isnt(instance($member, 'node'), 6, 'none takes a node that is retired');
 $coordinator->safe_psql('postgres', 'CREATE DATABASE fresh');
 $coordinator->safe_psql('fresh', q{CREATE EXTENSION idgen; SELECT snowflake_allow_leasing('leaser')});
 same_rows([ catalogue_of($coordinator, 'postgres') ], [ catalogue_of($coordinator, 'fresh') ], 'a coordinator that is updated is what a fresh one is');
+# From now on it notices that it was put elsewhere in its cluster.
+$member->stop;
+my $place = q{SELECT idgen_internal.fleet_read(0, 0) -> 'fleet' ->> 'same_place'};
+is($coordinator->safe_psql('postgres', $place), 'true', 'it is where it was made');
+$coordinator->safe_psql('fresh', 'CREATE DATABASE restored TEMPLATE postgres');
+is($coordinator->safe_psql('restored', $place), 'false', 'what is made of it is not');
+# Rows that 0.1.0 had of another cluster still wait for an operator.
+$coordinator->safe_psql('postgres', 'CREATE DATABASE foreign_rows');
+$coordinator->safe_psql('foreign_rows', qq{
+    CREATE EXTENSION idgen VERSION '0.1.0';
+    SELECT idgen_internal.fleet_create('00000000-0000-0000-0000-000000000007', '$definition', '$epoch', 1, 0, 0);
+    UPDATE idgen_internal.fleet SET system = system + 1;
+    ALTER EXTENSION idgen UPDATE});
+is($coordinator->safe_psql('foreign_rows', $place), 'false', 'nor are rows of another cluster that 0.1.0 had');
 
 done_testing();
