@@ -293,7 +293,7 @@ is( (sqlstate_of($coordinator, q{SELECT idgen_internal.fleet_write(f.generation,
         FROM idgen_internal.fleet AS f}, dbname => 'reg'))[0], '22023', 'no node beyond the layout');
 my $retire = "SELECT idgen_internal.fleet_write(f.generation, f.base, ARRAY[n.node], ARRAY[n.revision], ARRAY[n.epoch], false, 'r', f.id, n.ceiling, 0, 0, 1, 'x', 0, 0, 0, 0, 0)
     FROM idgen_internal.fleet AS f, idgen_internal.node AS n WHERE n.node = $free";
-is((as_leaser("$retire; " . sprintf($far, sprintf($in, '1 second'))))[0], '40001', 'a retired node is not taken');
+is((as_leaser("$retire; " . sprintf($far, sprintf($in, '29 days'))))[0], '40001', 'a retired node is not taken');
 $coordinator->safe_psql('reg', 'GRANT EXECUTE ON FUNCTION idgen_internal.fleet_force() TO leaser');
 is((as_leaser(sprintf($raise, sprintf($in, '91 days'), $none)))[0], 'none', 'with that right the role may raise further');
 is((as_leaser(sprintf($far, sprintf($in, '31 days'))))[0], 'none', 'and take a node there');
