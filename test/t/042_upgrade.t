@@ -260,12 +260,12 @@ $coordinator->safe_psql('postgres', q{INSERT INTO idgen_internal.node (node, rev
     VALUES (900, 1, 1, 'f', 0, 100, repeat('x', 1000)), (901, 1, 1, 'f', 0, -1, NULL), (-1, 1, 1, 'f', 0, 0, NULL), (1099511627776, 1, 1, 'f', 0, 0, NULL)});
 my $fleet_before = $coordinator->safe_psql('postgres', $fleet_rows);
 # Behind a dump it does not wait for longer than instances can.
-my $dump = $coordinator->background_psql('postgres');
-$dump->query_safe('BEGIN; SELECT count(*) FROM idgen_internal.node');
+my $reader = $coordinator->background_psql('postgres');
+$reader->query_safe('BEGIN; SELECT count(*) FROM idgen_internal.node');
 $early->poll_query_until('postgres', "SELECT window_left > interval '0.6 s' FROM snowflake_instance") or die 'no window';
 my $load = start_collector($early, gently(), '--clients', 2, '--ids', 1_000_000_000);
 is((sqlstate_of($coordinator, 'ALTER EXTENSION idgen UPDATE'))[0], '55P03', 'while a dump reads the fleet, the update gives up');
-$dump->quit;
+$reader->quit;
 is($coordinator->safe_psql('postgres', "BEGIN; SET LOCAL lock_timeout = '7s'; ALTER EXTENSION idgen UPDATE; SHOW lock_timeout; COMMIT"), '7s', 'then it updates');
 is($coordinator->safe_psql('postgres', $fleet_rows), $fleet_before, 'a fleet and its nodes are kept');
 my $renewed = instance($early, 'ceiling');
