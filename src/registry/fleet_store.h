@@ -103,7 +103,8 @@ struct FleetWrite {
   // Refused, if the ceiling lies further ahead than `window_us` above the greater
   // of the coordinator's clock + tolerance and `recorded_us`: one bad clock must not
   // poison nodes. The tolerance is the greater of `skew_us` and what is left, by the
-  // coordinator's clock, of the last raise's lead. 0: not checked.
+  // coordinator's clock, of the last raise's lead. 0: nothing is promised, so it is not
+  // checked, and a PostgreSQL coordinator leaves each node the ceiling that it has.
   std::int64_t recorded_us = 0;  // the highest effective ceiling among the nodes, as Unix time
   std::int64_t skew_us = 0;
   std::int64_t lead_us = 0;  // how far ahead of the clock the last raise was; see lead_left()
@@ -127,9 +128,10 @@ struct FleetRaise {
   FleetRoot root;
   std::uint64_t base = 0;        // not lower than root.base
   std::uint64_t generation = 0;  // greater than root.generation
-  std::int64_t raised_us = 0;
+  std::int64_t raised_us = 0;    // PostgreSQL takes its own clock instead
   // Rows that are raised further than to `base`: as read, but for `ceiling`, which
-  // is what each is raised to.
+  // is what each is raised to. PostgreSQL leaves one that lies more than 60 days beyond
+  // the base where it is.
   std::vector<FleetNode> above;
 };
 
