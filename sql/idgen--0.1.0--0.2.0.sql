@@ -323,9 +323,8 @@ CREATE OR REPLACE FUNCTION idgen_internal.took_over() RETURNS timestamptz
     RETURN (SELECT f.modification FROM pg_stat_file(
         'pg_wal/' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) || '.history', true) AS f);
 
--- A fleet that lives here goes on. Instances wait for the update no longer than their windows
--- last, so it does not wait behind a dump or a report. Names are for display only, no instance takes more lanes
--- than 64, and no layout has such nodes: 0.1.0 let others write those.
+-- Renewals queue behind whoever waits for these locks, so it does not wait for a dump or a
+-- report to end.
 DO $$
 DECLARE
     before constant text := pg_catalog.current_setting('lock_timeout');
@@ -335,6 +334,8 @@ BEGIN
     PERFORM pg_catalog.set_config('lock_timeout', before, true);
 END
 $$;
+-- A fleet that lives here goes on. Names are for display only, no instance takes more lanes
+-- than 64, and no layout has such nodes: 0.1.0 let others write those.
 DELETE FROM idgen_internal.node
     WHERE node OPERATOR(pg_catalog.<) 0 OR node OPERATOR(pg_catalog.>) 4294967295;
 ALTER TABLE idgen_internal.fleet
@@ -684,7 +685,6 @@ DECLARE
     epoch_start constant timestamptz := timestamptz 'epoch';
     tolerance_us bigint; -- lead_left() of src/registry/fleet_store.h
     farthest bigint;
-    highest bigint; -- node
     changed bigint;
 BEGIN
     PERFORM idgen_internal.fleet_check();
@@ -705,9 +705,8 @@ BEGIN
     -- Writers pass each other; a raise waits for all of them, and they for it.
     LOCK TABLE idgen_internal.fleet IN ROW SHARE MODE;
     SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 16),
-            coalesce(idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 30), 0),
-            idgen_internal.fleet_last_node(f.layout)
-        INTO tolerance_us, farthest, highest
+            coalesce(idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 30), 0)
+        INTO tolerance_us, farthest
         FROM idgen_internal.fleet AS f, pg_control_system() AS c, idgen_internal.fleet_place() AS p
         WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base
             AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline()
@@ -727,7 +726,8 @@ BEGIN
     END IF;
 
     IF 0 = ANY (revisions) THEN
-        PERFORM idgen_internal.fleet_bound('a node', u, 0, highest) FROM unnest(nodes) AS u;
+        PERFORM idgen_internal.fleet_bound('a node', u, 0, idgen_internal.fleet_last_node(f.layout))
+            FROM unnest(nodes) AS u, idgen_internal.fleet AS f;
         INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes)
             SELECT u, 0, 0, 'f', 0, 0 FROM unnest(nodes) AS u
             ON CONFLICT DO NOTHING;

@@ -1234,7 +1234,6 @@ DECLARE
     epoch_start constant timestamptz := timestamptz 'epoch';
     tolerance_us bigint; -- lead_left() of src/registry/fleet_store.h
     farthest bigint;
-    highest bigint; -- node
     changed bigint;
 BEGIN
     PERFORM idgen_internal.fleet_check();
@@ -1255,9 +1254,8 @@ BEGIN
     -- Writers pass each other; a raise waits for all of them, and they for it.
     LOCK TABLE idgen_internal.fleet IN ROW SHARE MODE;
     SELECT greatest(skew_us, lead_us - greatest(clock_us - (extract(epoch FROM f.raised) * 1000000)::bigint, 0) / 16),
-            coalesce(idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 30), 0),
-            idgen_internal.fleet_last_node(f.layout)
-        INTO tolerance_us, farthest, highest
+            coalesce(idgen_internal.fleet_farthest(f.layout, f.epoch, f.base, 30), 0)
+        INTO tolerance_us, farthest
         FROM idgen_internal.fleet AS f, pg_control_system() AS c, idgen_internal.fleet_place() AS p
         WHERE f.generation = fleet_write.generation AND f.base = fleet_write.base
             AND f.system = c.system_identifier AND f.timeline = idgen_internal.timeline()
@@ -1277,7 +1275,8 @@ BEGIN
     END IF;
 
     IF 0 = ANY (revisions) THEN
-        PERFORM idgen_internal.fleet_bound('a node', u, 0, highest) FROM unnest(nodes) AS u;
+        PERFORM idgen_internal.fleet_bound('a node', u, 0, idgen_internal.fleet_last_node(f.layout))
+            FROM unnest(nodes) AS u, idgen_internal.fleet AS f;
         INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes)
             SELECT u, 0, 0, 'f', 0, 0 FROM unnest(nodes) AS u
             ON CONFLICT DO NOTHING;
