@@ -165,9 +165,8 @@ is(instance($one, 'node_epoch'), $epoch, 'and the node was not taken anew');
 
 # --- a node that is lost --------------------------------------------------------------
 
-# As no instance would.
-$coordinator->safe_psql('postgres', "BEGIN; ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard; UPDATE idgen_internal.node SET holder = gen_random_uuid(), epoch = epoch + 1,
-    revision = revision + 1, name = 'usurper', alive_until = clock_timestamp() + interval '1 min' WHERE node = $node; ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard; COMMIT");
+$coordinator->safe_psql('postgres', 'BEGIN; ' . past_guard("UPDATE idgen_internal.node SET holder = gen_random_uuid(), epoch = epoch + 1,
+    revision = revision + 1, name = 'usurper', alive_until = clock_timestamp() + interval '1 min' WHERE node = $node") . ' COMMIT');
 $one->poll_query_until('postgres', "SELECT node <> $node FROM snowflake_instance") or die 'the loss was not noticed';
 like(slurp_file($one->logfile), qr/the node was lost: node $node was taken by "usurper"/, 'a lost node is left, and the log says to whom');
 is($one->safe_psql('postgres', 'SELECT losses FROM snowflake_worker_stats'), 1, 'and counted');

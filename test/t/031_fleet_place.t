@@ -132,7 +132,7 @@ refused_until_raised('copied from a template', $place, sub {
 refused_until_raised('written with disabled triggers', qr/while their triggers were disabled/,
     sub { $coordinator->safe_psql('reg', "COPY idgen_internal.node TO '$files/rows'") },
     sub {
-        $coordinator->safe_psql('reg', "BEGIN; ALTER TABLE idgen_internal.node DISABLE TRIGGER ALL; DELETE FROM idgen_internal.node;
+        $coordinator->safe_psql('reg', "BEGIN; LOCK TABLE idgen_internal.fleet IN EXCLUSIVE MODE; ALTER TABLE idgen_internal.node DISABLE TRIGGER ALL; DELETE FROM idgen_internal.node;
             COPY idgen_internal.node FROM '$files/rows'; ALTER TABLE idgen_internal.node ENABLE TRIGGER ALL; COMMIT");
     });
 $_->stop for $issuer, $next;
@@ -271,16 +271,14 @@ is(join(' ', days_of_node(sprintf($one_node, $one_day, sprintf($in, '40 years'))
 is(join(' ', days_of_node(sprintf($one_node, $one_day, sprintf($in, '40 years')) . '; ' . sprintf($one_node, sprintf($in, '2 days'), sprintf($in, '40 years')))),
     't t 62', 'nor by one raise after another');
 # One that is there already stays, and keeps nobody from raising the others.
-my $by_hand = "ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
-    UPDATE idgen_internal.node SET ceiling = " . sprintf($in, '1000 days') . " WHERE node = $free;
-    ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard";
-is(join(' ', days_of_node("$by_hand; SET LOCAL SESSION AUTHORIZATION leaser; " . sprintf($one_node, $one_day, sprintf($in, '1010 days')), $coordinator->safe_psql('reg', 'SELECT current_user'))),
+my $by_hand = past_guard('UPDATE idgen_internal.node SET ceiling = ' . sprintf($in, '1000 days') . " WHERE node = $free");
+is(join(' ', days_of_node("$by_hand SET LOCAL SESSION AUTHORIZATION leaser; " . sprintf($one_node, $one_day, sprintf($in, '1010 days')), $coordinator->safe_psql('reg', 'SELECT current_user'))),
     't 1000', 'a node that is further ahead stays where it is, without an error');
 # Nor does it carry others along: together with it, each keeps its own ceiling.
 my $together = "SELECT 1 FROM (SELECT idgen_internal.fleet_write(f.generation, f.base, array_agg(n.node), array_agg(n.revision), array_agg(n.epoch), false,
     'f', '00000000-0000-0000-0000-000000000001', max(n.ceiling), 0, 0, 1, 'x', 0, 0, 0, 0, 0) FROM idgen_internal.fleet AS f, idgen_internal.node AS n GROUP BY f.generation, f.base) AS w";
 my $ceilings = $coordinator->safe_psql('reg', "SELECT count(*) FROM idgen_internal.node WHERE ceiling > $one_day");
-is( $coordinator->safe_psql('reg', "BEGIN; $by_hand; SET LOCAL SESSION AUTHORIZATION leaser; $together; SELECT count(*) FROM idgen_internal.node WHERE ceiling > $one_day; ROLLBACK"),
+is( $coordinator->safe_psql('reg', "BEGIN; $by_hand SET LOCAL SESSION AUTHORIZATION leaser; $together; SELECT count(*) FROM idgen_internal.node WHERE ceiling > $one_day; ROLLBACK"),
     "1\n" . ($ceilings + 1), 'no release carries ceilings away');
 # When a fleet was raised is told by this clock, whatever the caller says; ceilings are raised.
 like(
@@ -376,8 +374,7 @@ is(catch_up(), $publisher->safe_psql('postgres', $theirs), 'all rows are as they
 # A node that was retired stays so, whatever comes later.
 sub publish {
     my ($change) = @_;
-    $publisher->safe_psql('postgres', "BEGIN; ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
-        UPDATE idgen_internal.node SET $change; ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard; COMMIT");
+    $publisher->safe_psql('postgres', 'BEGIN; ' . past_guard("UPDATE idgen_internal.node SET $change") . ' COMMIT');
     return;
 }
 my $retired = "SELECT count(*) FROM idgen_internal.node WHERE state = 'r'";
@@ -441,14 +438,11 @@ is((sqlstate_of($coordinator, "BEGIN ISOLATION LEVEL $_; SELECT idgen_internal.f
 
 # Row versions that a long snapshot has kept.
 $from = -s $new->logfile;
-$coordinator->safe_psql('reg', "BEGIN;
-    ALTER TABLE idgen_internal.node SET (autovacuum_enabled = off);
-    ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
+$coordinator->safe_psql(
+    'reg', 'BEGIN; ALTER TABLE idgen_internal.node SET (autovacuum_enabled = off); ' . past_guard(q{
     INSERT INTO idgen_internal.node (node, revision, epoch, state, ceiling, log2_lanes, name)
         SELECT 1000 + g, 1, 1, 'f', 0, 0, repeat('x', 200) FROM generate_series(1, 20000) AS g;
-    DELETE FROM idgen_internal.node WHERE node > 1000;
-    ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard;
-    COMMIT");
+    DELETE FROM idgen_internal.node WHERE node > 1000}) . ' COMMIT');
 # By the renewals alone.
 poll_log($new, qr/WARNING: .*idgen_internal\.node has grown to \d+ MB for \d nodes/, $from);
 pass('a table that has grown out of proportion is warned about');

@@ -182,14 +182,10 @@ my @hanging = family($other);
 kill('STOP', @hanging);
 my $hung = Time::HiRes::time();
 poll(sub { return Time::HiRes::time() > $hung + 3 }) or die;    # it is asked again meanwhile
-$coordinator->safe_psql('postgres', q{
-    BEGIN;
-    ALTER TABLE idgen_internal.node DISABLE TRIGGER node_guard;
+$coordinator->safe_psql('postgres', 'BEGIN; ' . past_guard(q{
     INSERT INTO idgen_internal.node AS n (node, revision, epoch, state, ceiling, log2_lanes)
         SELECT g, 1, 1, 'r', 0, 0 FROM generate_series(0, 127) AS g
-        ON CONFLICT (node) DO UPDATE SET state = 'r', revision = n.revision + 1;
-    ALTER TABLE idgen_internal.node ENABLE ALWAYS TRIGGER node_guard;
-    COMMIT});
+        ON CONFLICT (node) DO UPDATE SET state = 'r', revision = n.revision + 1}) . ' COMMIT');
 wait_for_state($three, 'fenced');
 kill('CONT', @hanging);
 $locker->quit;
