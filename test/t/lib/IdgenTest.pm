@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use Compress::Zlib ();
+use DBI ();
 use Exporter 'import';
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
@@ -268,6 +269,28 @@ sub with_faults {
         return $restart->($node, @rest) unless $node->{idgen_clock};
         return with_faults($node, sub { $restart->($node, @rest) });
     };
+}
+
+# Waits until the query gives what is expected ('t' unless said), as
+# PostgreSQL::Test::Cluster's own does; that one starts a psql for each look.
+sub poll_query_until {
+    my ($node, $dbname, $query, $expected) = @_;
+    $expected //= 't';
+    my %options = (AutoCommit => 1, PrintError => 0, PrintWarn => 0, pg_bool_tf => 1, pg_server_prepare => 0);
+    my ($session, $seen, $error);
+    return 1 if poll(sub {
+        $session //= DBI->connect('dbi:Pg:host=' . $node->host . ';port=' . $node->port . ";dbname=$dbname", undef, undef, \%options);
+        my $row = $session && $session->selectrow_arrayref($query, { pg_direct => 1 });
+        ($seen, $error) = ($row ? join('|', map { $_ // '' } @$row) : '', $DBI::errstr);
+        undef $session if $error;
+        return !$error && $seen eq $expected;
+    });
+    diag("timed out waiting for '$expected' of: $query\nlast seen: '$seen'; error: " . ($error // 'none'));
+    return 0;
+}
+{
+    no warnings 'redefine';
+    *PostgreSQL::Test::Cluster::poll_query_until = \&poll_query_until;
 }
 
 # Sets the node's wall clock to so many seconds off the true time.
