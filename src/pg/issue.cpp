@@ -6,6 +6,7 @@
 
 #include "pg/errors.h"
 #include "pg/foreign_text.h"
+#include "pg/mailbox.h"
 #include "pg/registry_link.h"
 #include "pg/worker.h"
 
@@ -240,7 +241,7 @@ uint32 event_of(WaitReason reason) {
 pg_noinline void sleep_counted(long ms, uint32 event, Counters::Waits &waits, std::int64_t since) {
   const std::int64_t before = monotonic_ns();
   PG_TRY();
-  { ConditionVariableTimedSleep(&shared->grant_changed, ms, event); }
+  { sleep_on_grant(ms, event); }
   PG_FINALLY();
   {
     const std::int64_t after = monotonic_ns();
@@ -369,7 +370,7 @@ void require_layout_matches_record() {
   const std::int64_t deadline = monotonic_ns() + ms_to_ns(max_wait);
   ConditionVariablePrepareToSleep(&shared->grant_changed);
   while (current_state() == GrantState::acquiring && monotonic_ns() < deadline) {
-    ConditionVariableTimedSleep(&shared->grant_changed, max_wait, node_wait_event());
+    sleep_on_grant(max_wait, node_wait_event());
   }
   ConditionVariableCancelSleep();
   switch (const GrantState state = current_state()) {

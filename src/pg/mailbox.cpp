@@ -1,10 +1,14 @@
 #include "pg/mailbox.h"
 
+#include <algorithm>
+
 #include "pg/errors.h"
 #include "pg/foreign_text.h"
 
 namespace idgen::pg {
 namespace {
+
+constexpr long kLongestSleepMs = 1000;
 
 // A ticket; 0 if the queue is full.
 std::uint64_t put(Ask ask, std::int64_t argument) {
@@ -41,6 +45,15 @@ bool read_answer(std::uint64_t ticket, Mailbox::Call &call) {
 }
 
 }  // namespace
+
+void sleep_on_grant(long ms, uint32 event) {
+  LWLockAcquire(info_lock, LW_SHARED);
+  const bool runs = shared->info.pid != 0;
+  LWLockRelease(info_lock);
+  // It starts no worker before its time.
+  if (!runs) SendPostmasterSignal(PMSIGNAL_BACKGROUND_WORKER_CHANGE);
+  ConditionVariableTimedSleep(&shared->grant_changed, std::min(ms, kLongestSleepMs), event);
+}
 
 void wake_worker() {
   LWLockAcquire(info_lock, LW_SHARED);

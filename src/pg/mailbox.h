@@ -11,6 +11,11 @@
 
 namespace idgen::pg {
 
+// Sleeps on grant_changed, for so many milliseconds at most: not for longer than a second, so
+// that whoever waits sees that the worker has gone. Then the postmaster is reminded of it: up
+// to PostgreSQL 15 it may sleep on for a minute, if a child ends just before its select().
+void sleep_on_grant(long ms, uint32 event);
+
 // Sleeps on grant_changed until `done()`, for idgen.max_wait at most.
 template <typename Done>
 bool wait_until(Done &&done) {
@@ -20,8 +25,7 @@ bool wait_until(Done &&done) {
   while (!is_done) {
     const std::int64_t left = deadline - monotonic_ns();
     if (left <= 0) break;
-    ConditionVariableTimedSleep(&shared->grant_changed, static_cast<long>(left / 1'000'000) + 1,
-                                operation_wait_event());
+    sleep_on_grant(static_cast<long>(left / 1'000'000) + 1, operation_wait_event());
     is_done = done();
   }
   ConditionVariableCancelSleep();

@@ -9,12 +9,17 @@
 //   directory   fsync of the directory fails: after the rename (EIO)
 //   slow        fsync of the file takes 0.7 s
 //
-// And one that is no fault of the disk, but of a filter of system calls:
+// And two that are no faults of the disk:
 //
-//   adjtime     the state of the kernel's clock can't be read (EPERM)
+//   adjtime     the state of the kernel's clock can't be read (EPERM), as by a filter of
+//               system calls
+//   select      select() of the postmaster (up to PostgreSQL 15) does not begin as long as
+//               the file says so; signals are handled before it; the file gets ".held"
+//               beside it meanwhile
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/select.h>
 #include <sys/timex.h>
 #include <unistd.h>
 
@@ -123,6 +128,19 @@ int open64(const char *path, int flags, ...) {
 int ntp_adjtime(timex *clock) {
   if (told("adjtime")) return fail(EPERM);
   return next<int(timex *)>("ntp_adjtime")(clock);
+}
+
+int select(int count, fd_set *reads, fd_set *writes, fd_set *errors, timeval *timeout) {
+  // The postmaster waits for connections and nothing else.
+  if (reads != nullptr && writes == nullptr && told("select")) {
+    char held[4096];
+    std::snprintf(held, sizeof(held), "%s.held", std::getenv("IDGEN_BAD_DISK"));
+    std::fclose(std::fopen(held, "we"));
+    while (told("select")) usleep(10000);
+    std::remove(held);
+  }
+  return next<int(int, fd_set *, fd_set *, fd_set *, timeval *)>("select")(count, reads, writes,
+                                                                          errors, timeout);
 }
 
 }  // extern "C"
