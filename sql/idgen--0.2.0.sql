@@ -1581,8 +1581,9 @@ COMMENT ON FUNCTION @extschema@.snowflake_retire_node(bigint, boolean) IS 'never
 -- Privileges: of everything, whatever default privileges gave or took. Functions
 -- that are immutable are everybody's; any other is its owner's alone unless it is
 -- named here. idgen_update.rights is what an update has found: of public functions
--- and views, and of those that instances lease by, what was granted and revoked since
--- they were made stays so, and holds for their new forms.
+-- and views, of the functions that views call, and of those that instances lease by,
+-- what was granted and revoked since they were made stays so, and holds for their new
+-- forms.
 
 DO $rights$
 DECLARE
@@ -1641,7 +1642,8 @@ BEGIN
         END IF;
 
         CONTINUE WHEN found_rights IS NULL OR member.kind NOT IN ('FUNCTION', 'TABLE')
-            OR member.space = 'idgen_internal'::regnamespace AND NOT (member.kind = 'FUNCTION' AND member.bare ~ '^(snowflake|fleet)_');
+            OR member.space = 'idgen_internal'::regnamespace AND NOT (member.kind = 'FUNCTION'
+                AND (member.bare ~ '^(snowflake|fleet)_' OR member.bare = ANY (monitoring)));
         -- What is new takes after what is there: a new form after the old one, what
         -- leasing roles are granted after what they were granted before.
         found_right := NULL;

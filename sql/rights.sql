@@ -188,3 +188,15 @@ DROP TABLE expected;
 DROP ROLE regress_idgen_plain, regress_idgen_given;
 RESET client_min_messages;
 CREATE EXTENSION idgen;
+-- The way to keep others from issuing, of docs/operations.md, leaves no form of it out.
+BEGIN;
+SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', p.oid::regprocedure)
+FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'idgen')
+  AND p.proname IN ('snowflake_nextval', 'snowflake_id', 'snowflake_batch', 'snowflake_reserve', 'snowflake_reserve_run')
+ORDER BY p.oid \gexec
+SELECT p.oid::regprocedure AS still
+FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'idgen')
+  AND p.provolatile = 'v' AND has_function_privilege('public', p.oid, 'EXECUTE');
+ROLLBACK;

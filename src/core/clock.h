@@ -81,6 +81,8 @@ enum class ClockEventKind : std::uint8_t {
   unsynchronized,    // the kernel says its clock isn't synchronised
   resynchronized,    // and that it is again
 };
+inline constexpr std::size_t kClockEventKinds = 15;
+static_assert(static_cast<std::size_t>(ClockEventKind::resynchronized) + 1 == kClockEventKinds);
 
 struct ClockEvent {
   ClockEventKind kind = ClockEventKind::started;

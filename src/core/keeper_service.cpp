@@ -121,15 +121,17 @@ bool Keeper::ask_release(Turn &turn, const ClockSample &sample,
   return true;
 }
 
-// What failed, or of which nothing is known, is tried again, after all the others.
+// What failed, was refused (until somebody acts), or of which nothing is known, is tried again,
+// after all the others.
 void Keeper::end_release(const RegistryAnswer &answer, const ClockSample &sample) noexcept {
   end_other();
   if (releases_ == 0) return;
   const auto first = to_release_.begin();
   std::rotate(first, first + 1, first + static_cast<std::ptrdiff_t>(releases_));
-  if (answer.outcome == RegistryOutcome::failed || answer.outcome == RegistryOutcome::unreachable) {
-    release_pause_ =
-        release_pause_ == 0 ? kFirstReleasePause : std::min(2 * release_pause_, kLastReleasePause);
+  if (answer.outcome != RegistryOutcome::done && answer.outcome != RegistryOutcome::lost) {
+    const std::int64_t last =
+        answer.outcome == RegistryOutcome::refused ? kLastRefusedPause : kLastReleasePause;
+    release_pause_ = release_pause_ == 0 ? kFirstReleasePause : std::min(2 * release_pause_, last);
     release_at_ = sample.monotonic + release_pause_;
     return;
   }

@@ -115,6 +115,14 @@ const char *hint_without_node(const WorkerReport &report) {
          "instance holds which node.";
 }
 
+const char *hint_after_wait(const WorkerReport &report) {
+  if (is_about_space(report)) return kSpaceHint;
+  if (creating_extension) {
+    return "See the server log for the reason; idgen.max_wait sets how long to wait.";
+  }
+  return "The view snowflake_instance shows the state; idgen.max_wait sets how long to wait.";
+}
+
 const char *hint_for(ClockTrouble trouble, bool knows_kernel) {
   switch (trouble) {
     case ClockTrouble::unsynchronized:
@@ -165,7 +173,10 @@ void report_refusal(GrantState state) {
                                "trusted: its state is %s.",
                                name_of(report.clock_state)),
                report.drained_by_operator
-                   ? errhint("snowflake_resume() puts it back into service.")
+                   ? errhint(creating_extension
+                                 ? "snowflake_resume(), in a database that has the extension, "
+                                   "puts it back into service."
+                                 : "snowflake_resume() puts it back into service.")
                    : errhint("Set the system's clock right, and it goes on automatically.")));
       break;
     case GrantState::exhausted:
@@ -202,15 +213,11 @@ void report_max_wait(const Decision &decision, const char *failure) {
     reason = psprintf("%s; the wall clock is %s behind issuing time", reason,
                       span_text(report.clock_skew).text);
   }
-  ereport(ERROR,
-          (errcode(IDGEN_ERRCODE_MAX_WAIT), errmsg("%s within %d ms", failure, max_wait),
-           report.error[0] == '\0'
-               ? errdetail("The reason: %s.", reason)
-               : errdetail("The reason: %s. The worker says: %s.", reason, report.error),
-           is_about_space(report)
-               ? errhint("%s", kSpaceHint)
-               : errhint("The view snowflake_instance shows the state; idgen.max_wait sets how "
-                         "long to wait.")));
+  ereport(ERROR, (errcode(IDGEN_ERRCODE_MAX_WAIT), errmsg("%s within %d ms", failure, max_wait),
+                  report.error[0] == '\0'
+                      ? errdetail("The reason: %s.", reason)
+                      : errdetail("The reason: %s. The worker says: %s.", reason, report.error),
+                  errhint("%s", hint_after_wait(report))));
   pg_unreachable();
 }
 

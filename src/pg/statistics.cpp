@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pg/clocks.h"
+#include "pg/foreign_text.h"
 #include "pg/issue.h"
 #include "pg/row.h"
 #include "pg/scopes.h"
@@ -120,7 +121,7 @@ void put_line(FunctionCallInfo fcinfo, const Line &line, const char *scope, std:
     row.null();
   const char *database = OidIsValid(line.database) ? get_database_name(line.database) : nullptr;
   if (database != nullptr)
-    row.text(database);
+    row.text(to_database_text(database));
   else
     row.null();
   row.number(line.sums.ids);

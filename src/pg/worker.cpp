@@ -87,6 +87,7 @@ class Worker {
   std::uint64_t observing_ = 0;     // of what was observed, the greatest tick plus one; 0: nothing
   bool was_behind_ = false;         // is_behind_clock(), at the last turn
   ClockEventLimit event_limit_;
+  bool registry_fails_ = false;  // the last request for a node or its ceiling was not done
   UseWatch use_watch_;
   KernelClock kernel_;
   ClockTrouble told_trouble_ = ClockTrouble::none;
@@ -257,12 +258,22 @@ bool Worker::is_behind_clock() const {
          keeper_.clock().offset() - Clock::kNoise;
 }
 
-// Calls fail from now on, or do no longer.
+// Where issuing time is, as callers see it.
+std::uint64_t issued_tick() {
+  return issue_layout.tick_of(monotonic_ns() +
+                              shared->clock_offset.load(std::memory_order_relaxed));
+}
+
+// Calls fail from now on, or do no longer. While the registry fails (the disk under the own
+// record, say), they do so as soon as there is no node, or no room below the ceiling.
 void Worker::tell_if_stopped() {
-  const GrantState state =
-      unpack(issue_layout, shared->grant.load(std::memory_order_relaxed)).state;
-  const bool stopped = state == GrantState::fenced || state == GrantState::breaker ||
-                       state == GrantState::mismatch || state == GrantState::exhausted;
+  const Grant grant = unpack(issue_layout, shared->grant.load(std::memory_order_relaxed));
+  const GrantState state = grant.state;
+  const bool stopped =
+      state == GrantState::fenced || state == GrantState::breaker ||
+      state == GrantState::mismatch || state == GrantState::exhausted ||
+      (registry_fails_ && (state == GrantState::acquiring ||
+                           (state == GrantState::active && issued_tick() >= grant.ceiling)));
   if (stopped == told_stopped_) return;
   told_stopped_ = stopped;
   report_stopped(stopped, state == GrantState::active);
@@ -278,6 +289,9 @@ void Worker::note_turn() {
 // What came of a request, for the log and the views.
 void Worker::note_reply() {
   count_request(reply_, monotonic_ns() - asked_at_);
+  if (reply_.ask == RegistryAsk::acquire || reply_.ask == RegistryAsk::extend) {
+    registry_fails_ = reply_.outcome != RegistryOutcome::done;
+  }
   if (const std::string note = link_.take_note(); !note.empty()) {
     ereport(LOG, (errmsg("idgen: %s", note.c_str())));
   }

@@ -95,7 +95,7 @@ void report_event(const ClockEvent &event, std::uint64_t left_out) {
                      span_text(event.skew).text, event.skew < 0 ? "behind" : "ahead of",
                      name_of(event.state),
                      left_out == 0 ? ""
-                                   : psprintf(" Small changes that were left out before: %llu.",
+                                   : psprintf(" Changes that were left out before: %llu.",
                                               static_cast<unsigned long long>(left_out)))));
 }
 

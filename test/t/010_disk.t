@@ -63,6 +63,8 @@ for my $fault (sort keys %says) {
       or die 'it is not tried again';
     my @lines = substr(slurp_file($node->logfile), $offset) =~ /LOG:  idgen: the registry request failed/g;
     is(@lines, 1, "$fault: logged once");
+    poll_log($node, qr/WARNING:  idgen: this instance issues no IDs\n.*DETAIL:  the registry request failed: $says{$fault}/, $offset);
+    pass("$fault: and that calls fail, as a warning");
     is($node->safe_psql('postgres', 'SELECT failures > 0 FROM snowflake_worker_stats'), 't', "$fault: counted");
     # A new worker changes nothing while the fault lasts.
     # Nor does it trust the file, which shows a ceiling that may not be durable.
@@ -76,6 +78,9 @@ for my $fault (sort keys %says) {
     $node->poll_query_until('postgres', "SELECT ids > $ids + 1000 FROM snowflake_stats WHERE scope IS NULL") or die 'it does not go on';
     $node->poll_query_until('postgres', 'SELECT last_error IS NULL FROM snowflake_instance')
       or die 'the error stays';
+    poll_log($node, qr/LOG:  idgen: this instance issues IDs again/, $offset);
+    @lines = substr(slurp_file($node->logfile), $offset) =~ /WARNING:  idgen: this instance issues no IDs/g;
+    is(@lines, 1, "$fault: warned of once") unless $fault eq 'fsync' || $fault eq 'directory';    # and by the new worker
     my ($code, $figures) = stop_collector($load);
     is($code, 0, "$fault: and all of it without an error, a repeat or an inversion");
     $node->safe_psql('postgres', 'SELECT snowflake_reset_stats()');

@@ -90,6 +90,14 @@ $node->poll_query_until('postgres', q{SELECT last_error ~ U&'\00e9\0436' FROM sn
 is($node->safe_psql('latin1', q{SELECT last_error ~ U&'\00e9[?]"' FROM snowflake_instance}), 't', 'LATIN1 shows what it has, and ? for what it has not');
 is($node->safe_psql('ascii', q{SELECT last_error ~ '"[?][?]"' FROM snowflake_instance}), 't', 'SQL_ASCII shows ? for both');
 
+# The name of a database comes from the encoding of where it was made.
+$node->safe_psql('latin1', "SET client_encoding = 'UTF8'; CREATE DATABASE \"caf\xc3\xa9\" TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+switch_to($good, qr/idgen: holds node/);
+$node->safe_psql("caf\xe9", "CREATE EXTENSION idgen; SELECT snowflake_create_scope('in_it')");
+$node->safe_psql("caf\xe9", "SELECT snowflake_nextval('in_it')");
+is($node->safe_psql('postgres', q{SELECT database, convert_from(textsend(database), 'UTF8') FROM snowflake_stats WHERE scope <> 'default'}),
+    'caf?|caf?', 'the name of a database is valid UTF-8');
+
 # --- who could listen, or take the coordinator's place -------------------------------------------
 
 $from = switch_to('etcd://me:SECRET@192.0.2.1/fleet', qr/WARNING:  idgen: the password of etcd is sent unencrypted\n.*HINT:  Add tls=on/);

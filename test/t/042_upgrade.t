@@ -114,6 +114,8 @@ my $objects = q{
     CREATE OPERATOR === (LEFTARG = snowflakeid, RIGHTARG = snowflakeid, FUNCTION = idgen_internal.eq);
     CREATE ROLE may_add; CREATE ROLE may_not;
     GRANT EXECUTE ON FUNCTION snowflake_create_layout(text, text, text, text), snowflake_drain() TO may_add;
+    GRANT SELECT ON snowflake_instance TO may_add;
+    GRANT EXECUTE ON FUNCTION idgen_internal.instance() TO may_add;
     REVOKE EXECUTE ON FUNCTION snowflake_batch(integer), snowflake_nextval() FROM PUBLIC;
     GRANT EXECUTE ON FUNCTION snowflake_batch(integer), snowflake_nextval() TO may_add;
     INSERT INTO events (id, list) SELECT id, ARRAY[id] FROM snowflake_batch(200) AS id;
@@ -154,7 +156,7 @@ is($node->safe_psql('used', $contents), $contents_before, 'rows, files and index
 # The rights that were granted and revoked stay; all else is as if fresh.
 my @used = catalogue_of($node, 'used');
 my @unused = catalogue_of($node, 'unused');
-my $touched = qr/^function\|(?:public\.)?(?:snowflake_create_layout\(text,text,text,text\)|snowflake_drain\(\)|(?:idgen_internal\.)?snowflake_batch\((?:integer|bigint)\)|snowflake_nextval\(\)|snowflake_id\(\))\|rights\|/;
+my $touched = qr/^(?:relation|function)\|(?:public\.)?(?:snowflake_instance|idgen_internal\.instance\(\)|snowflake_create_layout\(text,text,text,text\)|snowflake_drain\(\)|(?:idgen_internal\.)?snowflake_batch\((?:integer|bigint)\)|snowflake_nextval\(\)|snowflake_id\(\))\|rights\|/;
 same_rows([ grep { !/$touched/ } @used ], [ grep { !/$touched/ } @unused ], 'and so is all of the extension but the rights that were given and taken');
 sub may {
     my ($role, $function) = @_;
@@ -162,6 +164,7 @@ sub may {
 }
 is(may('may_add', 'snowflake_create_layout(text, text, text, text)'), 't', 'what was granted stays granted');
 is(may('may_add', 'snowflake_drain()'), 't', 'of operations, too');
+is($node->safe_psql('used', 'SET ROLE may_add; SELECT count(*) FROM snowflake_instance'), '1', 'and of views, with what they call');
 is(may('may_not', 'snowflake_nextval()'), 'f', 'what was revoked stays revoked');
 for my $form ('snowflake_batch(bigint)', 'idgen_internal.snowflake_batch(integer)') {
     is(may('may_add', $form), 't', "$form: also where a function has a new form");

@@ -539,6 +539,34 @@ TEST(ClockEventLimit, jitter_is_told_now_and_then_and_what_counts_always) {
   EXPECT_EQ(left_out, 2 * 86'400 - leads - meetings);
 }
 
+// A clock that goes to and fro about a limit, or the kernel's state of it, every second.
+TEST(ClockEventLimit, a_kind_of_event_that_comes_all_the_time_is_told_once_a_minute) {
+  for (const ClockEventKind kind :
+       {ClockEventKind::suspect, ClockEventKind::unsynchronized, ClockEventKind::rotated}) {
+    ClockEventLimit limit;
+    std::int64_t told = 0;
+    for (std::int64_t now = 0; now < 3600 * kSecond; now += kSecond) {
+      told += limit.admits({kind, ClockState::suspect, -kSecond, 0}, now);
+    }
+    EXPECT_GE(told, 20 + 59);
+    EXPECT_LE(told, 20 + 61);
+    EXPECT_EQ(limit.left_out(), static_cast<std::uint64_t>(3600 - told));
+    EXPECT_TRUE(limit.admits({ClockEventKind::rollback, ClockState::rollback, kSecond, 0}, 0));
+  }
+}
+
+TEST(ClockEventLimit, the_end_of_an_untold_lead_is_not_told_whatever_happens_in_between) {
+  ClockEventLimit limit;
+  const ClockEvent small{ClockEventKind::holding, ClockState::holding, 1'100'000, 0};
+  const ClockEvent met{ClockEventKind::synchronized, ClockState::synchronized, 0, 0};
+  for (int told = 0; limit.admits(small, 0); ++told) {
+    ASSERT_LT(told, 100) << "there is no limit";
+    EXPECT_TRUE(limit.admits(met, 0));
+  }
+  EXPECT_TRUE(limit.admits({ClockEventKind::unsynchronized, ClockState::holding, 1'100'000, 0}, 0));
+  EXPECT_FALSE(limit.admits(met, 0));
+}
+
 TEST(ClockEventLimit, a_small_lead_that_becomes_a_rollback_is_told_to_its_end) {
   ClockEventLimit limit;
   const ClockEvent small{ClockEventKind::holding, ClockState::holding, 1'100'000, 0};

@@ -896,7 +896,8 @@ TEST(KeeperInAFleet, a_rotation_that_fails_ends_and_the_old_node_is_extended) {
 
 // Whatever becomes of a release, it is asked for until it is done.
 TEST(KeeperInAFleet, a_release_that_fails_is_tried_again_with_pauses) {
-  for (const RegistryOutcome outcome : {RegistryOutcome::failed, RegistryOutcome::unreachable}) {
+  for (const RegistryOutcome outcome :
+       {RegistryOutcome::failed, RegistryOutcome::unreachable, RegistryOutcome::refused}) {
     Rig rig;
     rig.start(7);
     rig.keeper.drain();
@@ -918,12 +919,12 @@ TEST(KeeperInAFleet, a_release_that_fails_is_tried_again_with_pauses) {
   }
 }
 
-TEST(KeeperInAFleet, a_release_that_is_refused_is_not_tried_again) {
+TEST(KeeperInAFleet, a_node_that_another_has_taken_is_not_released) {
   Rig rig;
   rig.start(7);
   rig.keeper.drain();
   run_until_asked(rig, RegistryAsk::release);
-  rig.answer_as(RegistryOutcome::refused);
+  rig.answer_as(RegistryOutcome::lost);
   EXPECT_FALSE(rig.keeper.releasing());
 }
 
