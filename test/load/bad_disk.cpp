@@ -140,7 +140,7 @@ int select(int count, fd_set *reads, fd_set *writes, fd_set *errors, timeval *ti
     std::remove(held);
   }
   return next<int(int, fd_set *, fd_set *, fd_set *, timeval *)>("select")(count, reads, writes,
-                                                                          errors, timeout);
+                                                                           errors, timeout);
 }
 
 }  // extern "C"
