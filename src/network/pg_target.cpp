@@ -82,7 +82,7 @@ bool parse_pg_target(std::string_view conninfo, PgTarget &target, std::string &w
   const Options options(PQconninfoParse(std::string(conninfo).c_str(), &complaint));
   PQfreemem(complaint);
   if (!options) {
-    why = "idgen.registry is not a valid connection string";
+    why = "idgen.registry is not a valid libpq connection string";
     return false;
   }
   const Options defaults = defaults_with(value_of(options, "service"));
@@ -109,7 +109,7 @@ bool parse_pg_target(std::string_view conninfo, PgTarget &target, std::string &w
   const std::size_t count = std::max(host.size(), address.size());
   if ((host.size() != count && !hosts.empty()) || (address.size() != count && !addresses.empty()) ||
       (port.size() != count && port.size() != 1)) {
-    why = "idgen.registry names different numbers of hosts, addresses or ports";
+    why = "idgen.registry: the number of hosts does not match the number of addresses or ports";
     return false;
   }
   for (std::size_t i = 0; i < count; ++i) {

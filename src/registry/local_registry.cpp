@@ -198,7 +198,8 @@ bool LocalRegistry::drawn(const RegistryRequest &request, OwnRecord &next, std::
               " is left to draw in region " + std::to_string(request.region) + ": ";
     if (next.former.empty() && next.left.empty() && record_.log2_lanes == 0) {
       message +=
-          "the only one has node 0, which is never drawn; set idgen.region, or pin node "
+          "the only candidate is node 0, which is never assigned automatically; set idgen.region, "
+          "or pin node "
           "0 by idgen.shard = 0";
     } else {
       message +=

@@ -152,7 +152,7 @@ $coarse->stop;
 # A region that has node 0 only.
 my $none = new_node('none', "idgen.layout = 'time:41 region:5 sequence:12'");
 $none->start;
-wait_for_fence($none, qr/node 0 only, which is never drawn; set idgen\.region, or pin node 0/);
+wait_for_fence($none, qr/the only candidate is node 0, which is never assigned automatically; set idgen\.region, or pin node 0/);
 $none->append_conf('postgresql.conf', "idgen.shard = 0\n");
 $none->reload;
 is(instance($none, 'node'), '0', 'pinned, node 0 is held');

@@ -264,7 +264,7 @@ is($state, '22023', 'what is no registry is refused');
 unlike($err =~ s/STATEMENT:.*//sr, qr/secret/, 'without showing what may be a password');
 $one->append_conf('postgresql.conf', "idgen.registry = 'postgresql://u:secret\@[host'\n");
 $one->reload;
-poll_log($one, qr/idgen\.registry is not a valid connection string/);
+poll_log($one, qr/idgen\.registry is not a valid libpq connection string/);
 is((sqlstate_of($one, 'SELECT snowflake_nextval()'))[0], 'none', 'what libpq does not take is left alone by the worker');
 
 # --- registry gone -------------------------------------------------------------------------
