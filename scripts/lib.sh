@@ -5,6 +5,9 @@
 set -euo pipefail
 unset MAKEFLAGS MFLAGS MAKELEVEL # of the make that called us
 umask 022 # the server's user reads what root makes
+# Clusters take their encoding from it, and messages their language. Every Debian has it.
+unset LANGUAGE "${!LC_@}" # pg_regress would drop LC_ALL
+export LANG=C.UTF-8
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 pg_major=${PG_MAJOR:-15}
