@@ -26,8 +26,8 @@ class ClockEventLimit {
   static constexpr std::int64_t kKindBurst = 20;
   static constexpr std::int64_t kKindPause = 60'000'000'000;
 
-  // Is it to be told? `now`: CLOCK_MONOTONIC. The end of a lead is not told if its beginning
-  // was not.
+  // Is it to be told? `now`: CLOCK_MONOTONIC. An end (`synchronized`) is not told if its
+  // beginning was not.
   bool admits(const ClockEvent &event, std::int64_t now) noexcept {
     const bool told = is_told(event, now);
     if (!told) ++left_out_;
@@ -61,20 +61,23 @@ class ClockEventLimit {
     return event.kind == ClockEventKind::holding && event.skew < Clock::kWorthTelling &&
            event.step > -Clock::kWorthTelling;
   }
+  // The clocks part; `synchronized` ends it. Events of the kernel and the breaker do not.
+  static bool departs(ClockEventKind kind) noexcept {
+    return kind == ClockEventKind::holding || kind == ClockEventKind::rollback ||
+           kind == ClockEventKind::suspect;
+  }
   bool is_told(const ClockEvent &event, std::int64_t now) noexcept {
     if (event.kind == ClockEventKind::synchronized && std::exchange(hidden_, false)) return false;
     const bool told =
         is_small(event) ? small_.take(now) : kinds_[static_cast<std::size_t>(event.kind)].take(now);
-    if (event.kind == ClockEventKind::holding || event.kind == ClockEventKind::rollback) {
-      hidden_ = !told;
-    }
+    if (departs(event.kind)) hidden_ = !told;
     return told;
   }
 
   Budget<kBurst, kPause> small_;
   std::array<Budget<kKindBurst, kKindPause>, kClockEventKinds> kinds_{};
   std::uint64_t left_out_ = 0;
-  bool hidden_ = false;  // the lead that there is
+  bool hidden_ = false;  // the beginning of what `synchronized` will end
 };
 
 }  // namespace idgen

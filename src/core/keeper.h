@@ -106,6 +106,7 @@ class Keeper {
   // Between attempts to release a node: the first pause, and the longest.
   static constexpr std::int64_t kFirstReleasePause = 50'000'000;
   static constexpr std::int64_t kLastReleasePause = 2'000'000'000;
+  // The longest after a refusal, which lasts until somebody acts.
   static constexpr std::int64_t kLastRefusedPause = 30'000'000'000;
 
   // `started`: CLOCK_MONOTONIC when this incarnation began.

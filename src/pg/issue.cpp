@@ -244,11 +244,18 @@ uint32 event_of(WaitReason reason) {
   return reason == kWaitCeiling ? ceiling_wait_event() : node_wait_event();
 }
 
-// Counts the time also if the sleep ends by an error (cancelled).
-pg_noinline void sleep_counted(long ms, uint32 event, Counters::Waits &waits, std::int64_t since) {
+// Counts the time also if the sleep ends by an error (cancelled). A wait for the clock is short
+// and frequent, and needs no worker.
+pg_noinline void sleep_counted(long ms, WaitReason reason, Counters::Waits &waits,
+                               std::int64_t since) {
   const std::int64_t before = monotonic_ns();
   PG_TRY();
-  { sleep_on_grant(ms, event); }
+  {
+    if (reason == kWaitClock)
+      ConditionVariableTimedSleep(&shared->grant_changed, ms, event_of(reason));
+    else
+      sleep_on_grant(ms, event_of(reason));
+  }
   PG_FINALLY();
   {
     const std::int64_t after = monotonic_ns();
@@ -278,7 +285,7 @@ void wait_for_room(const Decision &decision, Waiting &waiting, int column) {
     add(waits.count, 1);
   }
   const long ms = static_cast<long>((ns + 999999) / 1000000);
-  sleep_counted(ms > 0 ? ms : 1, event_of(reason), waits, waiting.since);
+  sleep_counted(ms > 0 ? ms : 1, reason, waits, waiting.since);
 }
 
 // Attempts until one comes out: `attempt(waited)` says how.

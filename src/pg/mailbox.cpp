@@ -50,7 +50,7 @@ void sleep_on_grant(long ms, uint32 event) {
   LWLockAcquire(info_lock, LW_SHARED);
   const bool runs = shared->info.pid != 0;
   LWLockRelease(info_lock);
-  // It starts no worker before its time.
+  // Harmless while the pause before a restart lasts: the postmaster keeps it.
   if (!runs) SendPostmasterSignal(PMSIGNAL_BACKGROUND_WORKER_CHANGE);
   ConditionVariableTimedSleep(&shared->grant_changed, std::min(ms, kLongestSleepMs), event);
 }

@@ -11,9 +11,10 @@
 
 namespace idgen::pg {
 
-// Sleeps on grant_changed, for so many milliseconds at most: not for longer than a second, so
-// that whoever waits sees that the worker has gone. Then the postmaster is reminded of it: up
-// to PostgreSQL 15 it may sleep on for a minute, if a child ends just before its select().
+// Sleeps on grant_changed for at most `ms` milliseconds and at most one second, so that a
+// caller notices when the worker has gone. If there is no worker, it first reminds the
+// postmaster. Up to PostgreSQL 15 the postmaster may sleep for a minute before it restarts a
+// worker that ended just before its select().
 void sleep_on_grant(long ms, uint32 event);
 
 // Sleeps on grant_changed until `done()`, for idgen.max_wait at most.

@@ -199,8 +199,7 @@ bool LocalRegistry::drawn(const RegistryRequest &request, OwnRecord &next, std::
     if (next.former.empty() && next.left.empty() && record_.log2_lanes == 0) {
       message +=
           "the only candidate is node 0, which is never assigned automatically; set idgen.region, "
-          "or pin node "
-          "0 by idgen.shard = 0";
+          "or pin node 0 by idgen.shard = 0";
     } else {
       message +=
           "all of them have been held by the originals of this copied data directory, or by this "

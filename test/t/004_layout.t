@@ -73,6 +73,18 @@ is($older->safe_psql('postgres', $shown), 'time:41 shard:8 sequence:14 tick:1ms|
 cmp_ok($older->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $first, 'and issuing goes on');
 $older->reload;
 is($older->safe_psql('postgres', $shown), 'time:41 shard:8 sequence:14 tick:1ms|2025-01-01T00:00:00Z', 'after a reload, too');
+# Without the record they are the defaults, and a new record is written with those. The way out
+# is in docs/operations.md.
+my $lost = sub { $older->stop; unlink(record_of($older), $older->data_dir . '/idgen.marker') == 2 or die 'no record, or no marker'; $older->start };
+$lost->();
+wait_for_state($older);
+($state, $message) = sqlstate_of($older, 'SELECT snowflake_nextval()');
+is($state, 'IDG06', 'a record that is lost takes the layout along that no setting names');
+like($message, qr/The database records "time:41 shard:8 sequence:14 tick:1ms", epoch 2025-/, 'but the database has it');
+$older->append_conf('postgresql.conf', "idgen.layout = 'time:41 shard:8 sequence:14'\nidgen.epoch = '2025-01-01'\n");
+$lost->();
+wait_for_state($older);
+cmp_ok($older->safe_psql('postgres', 'SELECT snowflake_nextval()'), '>', $first, 'set, and without the new record, it issues again');
 $older->append_conf('postgresql.conf', "idgen.epoch = '2026-01-01'\n");
 $older->restart;
 ($state, $message) = sqlstate_of($older, 'SELECT snowflake_nextval()');

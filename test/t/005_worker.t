@@ -167,8 +167,9 @@ $node->safe_psql('postgres', 'DROP DATABASE doomed');
 pass('DROP DATABASE with the worker up');
 $node->stop;
 
-# Up to 15 the postmaster may miss when the worker is to come back: where the worker ends just
-# before its select(), it sleeps on, for a minute if nobody connects. Who waits reminds it.
+# Up to 15 the postmaster may miss that it has to restart the worker. If the worker ends just
+# before the postmaster's select(), the postmaster sleeps for a minute, unless a client connects.
+# Calls that wait remind it.
 SKIP: {
     skip 'the postmaster waits without a gap from 16 on', 4 if $node->pg_version >= 16;
     my $asleep = new_node('asleep', "idgen.lease_window = '1s'", 'autovacuum = off');

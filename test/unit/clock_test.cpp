@@ -555,28 +555,32 @@ TEST(ClockEventLimit, a_kind_of_event_that_comes_all_the_time_is_told_once_a_min
   }
 }
 
-TEST(ClockEventLimit, the_end_of_an_untold_lead_is_not_told_whatever_happens_in_between) {
-  ClockEventLimit limit;
-  const ClockEvent small{ClockEventKind::holding, ClockState::holding, 1'100'000, 0};
-  const ClockEvent met{ClockEventKind::synchronized, ClockState::synchronized, 0, 0};
-  for (int told = 0; limit.admits(small, 0); ++told) {
+constexpr ClockEvent kSmallLead{ClockEventKind::holding, ClockState::holding, 1'100'000, 0};
+constexpr ClockEvent kMet{ClockEventKind::synchronized, ClockState::synchronized, 0, 0};
+
+// Small leads until one is not told, which goes on.
+void begin_untold_lead(ClockEventLimit &limit) {
+  for (int told = 0; limit.admits(kSmallLead, 0); ++told) {
     ASSERT_LT(told, 100) << "there is no limit";
-    EXPECT_TRUE(limit.admits(met, 0));
+    EXPECT_TRUE(limit.admits(kMet, 0));
   }
-  EXPECT_TRUE(limit.admits({ClockEventKind::unsynchronized, ClockState::holding, 1'100'000, 0}, 0));
-  EXPECT_FALSE(limit.admits(met, 0));
 }
 
-TEST(ClockEventLimit, a_small_lead_that_becomes_a_rollback_is_told_to_its_end) {
+TEST(ClockEventLimit, the_end_of_an_untold_lead_is_not_told_whatever_happens_in_between) {
   ClockEventLimit limit;
-  const ClockEvent small{ClockEventKind::holding, ClockState::holding, 1'100'000, 0};
-  const ClockEvent met{ClockEventKind::synchronized, ClockState::synchronized, 0, 0};
-  for (int told = 0; limit.admits(small, 0); ++told) {
-    ASSERT_LT(told, 100) << "there is no limit";
-    EXPECT_TRUE(limit.admits(met, 0));
-  }
+  begin_untold_lead(limit);
+  EXPECT_TRUE(limit.admits({ClockEventKind::unsynchronized, ClockState::holding, 1'100'000, 0}, 0));
+  EXPECT_FALSE(limit.admits(kMet, 0));
+}
+
+TEST(ClockEventLimit, what_an_untold_lead_becomes_is_told_to_its_end) {
+  ClockEventLimit limit;
+  begin_untold_lead(limit);
   EXPECT_TRUE(limit.admits({ClockEventKind::rollback, ClockState::rollback, kSecond, 0}, 0));
-  EXPECT_TRUE(limit.admits(met, 0));
+  EXPECT_TRUE(limit.admits(kMet, 0));
+  ASSERT_FALSE(limit.admits(kSmallLead, 0));
+  EXPECT_TRUE(limit.admits({ClockEventKind::suspect, ClockState::suspect, -kSecond, 0}, 0));
+  EXPECT_TRUE(limit.admits(kMet, 0));
   const ClockEvent step{ClockEventKind::holding, ClockState::holding, 50'000'000, -150'000'000};
   EXPECT_TRUE(limit.admits(step, 0)) << "a step that is worth telling";
 }
